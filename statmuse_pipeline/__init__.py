@@ -1,0 +1,1 @@
+"""NBA game logs to calibrated over/under probabilities for player props."""

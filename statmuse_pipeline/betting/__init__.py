@@ -1,0 +1,1 @@
+"""Quotes, odds and the backtest."""

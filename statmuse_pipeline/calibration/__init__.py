@@ -1,0 +1,1 @@
+"""Isotonic maps from forecast to observed probabilities."""

@@ -1,0 +1,1 @@
+"""Time-split, versioned datasets."""

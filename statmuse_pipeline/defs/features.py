@@ -1,0 +1,71 @@
+"""Leak-free features, one Parquet file a season."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from statmuse_pipeline.defs.ingest import OWNERS, features_version
+from statmuse_pipeline.defs.metadata import column_schema, markdown_table
+from statmuse_pipeline.defs.partitions import EARLIER_SEASONS, ONE_RUN, SEASONS
+from statmuse_pipeline.defs.resources import Workspace
+
+
+@dg.asset(
+    partitions_def=SEASONS,
+    backfill_policy=ONE_RUN,
+    deps=[dg.AssetDep(name, partition_mapping=EARLIER_SEASONS) for name in ("player_games", "team_games", "players")],
+    group_name="features",
+    kinds={"parquet", "pandas"},
+    owners=OWNERS,
+)
+def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """One row a player-game; every column tagged with the information level from which it is known."""
+    import pandas as pd
+
+    from statmuse_pipeline.features.table import feature_catalog
+
+    seasons = sorted(context.partition_keys)
+    versions = {season: features_version(workspace, season) for season in seasons}
+    receipts = {season: workspace.shelf.receipt(f"features/{season}") for season in seasons}
+    stale = [
+        season for season in seasons if (receipt := receipts[season]) is None or receipt.inputs != versions[season]
+    ]
+    if stale:
+        table = _build(workspace, last=stale[-1])
+        for season in stale:
+            rows = table[table["season"] == season]
+
+            def write(folder: Path, rows: Any = rows) -> dict[str, Any]:
+                rows.to_parquet(folder / "features.parquet", index=False)
+                return {"rows": len(rows), "columns": len(rows.columns)}
+
+            receipts[season] = workspace.shelf.put(f"features/{season}", versions[season], write)
+    for season, receipt in receipts.items():
+        assert receipt is not None
+        context.add_asset_metadata(dict(receipt.facts), partition_key=season)
+    newest = pd.read_parquet(workspace.shelf.folder(f"features/{seasons[-1]}") / "features.parquet")
+    catalog = feature_catalog()
+    told = {row["name"]: f"{row['level']}: {row['description']}" for row in catalog.to_dict("records")}
+    counts = catalog.value_counts(["group", "level"], sort=False).reset_index()
+    return dg.MaterializeResult(
+        metadata={
+            "catalog": dg.MetadataValue.md(markdown_table(counts)),
+            "rebuilt": len(stale),
+            **column_schema(newest.head(0), told),
+        }
+    )
+
+
+def _build(workspace: Workspace, last: str) -> Any:
+    from statmuse_pipeline.features.minutes import add_minutes_forecasts
+    from statmuse_pipeline.features.table import build_features
+    from statmuse_pipeline.warehouse import read
+
+    seasons = [label for label in workspace.settings.seasons if label <= last]
+    features = build_features(
+        read.player_games(workspace.engine, seasons),
+        read.games(workspace.engine, seasons),
+        read.players(workspace.engine),
+    )
+    return add_minutes_forecasts(features, seed=workspace.settings.seed)

@@ -1,0 +1,105 @@
+"""The order of the stages as runs: Dagster allows one partitioning a run, so the main job is a sequence of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError
+
+from statmuse_pipeline.defs import betting, evaluation, features, forecasts, ingest, players, pooled, reports, training
+from statmuse_pipeline.defs.partitions import PLAYERS, contiguous_ranges
+from statmuse_pipeline.defs.players import stale_players
+from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.defs.training import players_in_scope
+
+MODULES = [ingest, features, training, pooled, players, forecasts, betting, evaluation, reports]
+INGEST_ASSETS = ("raw_game_logs", "player_games", "team_games", "players")
+POOLED_ASSETS = ("training_dataset", "pooled_models", "tuned_parameters")
+PLAYER_ASSETS = ("player_models", "player_calibrators")
+RESULT_ASSETS = ("test_forecasts", "backtest", "metric_report")
+
+
+def materialize(
+    names: Sequence[str],
+    instance: dg.DagsterInstance,
+    workspace: Workspace,
+    partitions: tuple[str, str] | None = None,
+) -> bool:
+    """Materialize assets with their checks in one in-process run; whether the blocking checks passed.
+
+    Raises:
+        PipelineError: what a step raised.
+    """
+    tags = {}
+    if partitions:
+        tags = {
+            "dagster/asset_partition_range_start": partitions[0],
+            "dagster/asset_partition_range_end": partitions[1],
+        }
+    selection = dg.AssetSelection.assets(*names)
+    try:
+        dg.materialize(
+            [*dg.load_assets_from_modules(MODULES), *dg.load_asset_checks_from_modules(MODULES)],  # type: ignore[list-item]
+            selection=selection | selection.required_multi_asset_neighbors(),
+            instance=instance,
+            resources={"workspace": workspace},
+            tags=tags,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    except DagsterAssetCheckFailedError:
+        return False
+    return True
+
+
+def sync(instance: dg.DagsterInstance, workspace: Workspace) -> bool:
+    """Source to warehouse for the configured seasons; whether enough players have enough games."""
+    return materialize(INGEST_ASSETS, instance, workspace, _all_seasons(workspace))
+
+
+def train(instance: dg.DagsterInstance, workspace: Workspace, *, force: bool = False) -> list[str]:
+    """Features, dataset, pooled models and every stale player in scope; the keys that were trained."""
+    materialize(("player_features",), instance, workspace, _all_seasons(workspace))
+    materialize(POOLED_ASSETS, instance, workspace)
+    wanted = players_in_scope(workspace)
+    stale = wanted if force else stale_players(workspace, wanted)
+    keys = instance.get_dynamic_partitions(str(PLAYERS.name))
+    for first_last in contiguous_ranges(stale, keys):
+        materialize(PLAYER_ASSETS, instance, workspace, first_last)
+    return stale
+
+
+def evaluate(instance: dg.DagsterInstance, workspace: Workspace) -> bool:
+    """Forecasts, quotes, backtest and metrics; whether the gate passed."""
+    materialize(("market_quotes",), instance, workspace, _all_seasons(workspace))
+    return materialize(RESULT_ASSETS, instance, workspace)
+
+
+def run_pipeline(
+    instance: dg.DagsterInstance,
+    workspace: Workspace,
+    *,
+    force: bool = False,
+    stage: Callable[[str], None] = lambda name: None,
+) -> bool:
+    """The main job; whether the gate passed. The report is written either way.
+
+    Args:
+        instance: records the runs.
+        workspace: where, and which players and stats.
+        force: train players again although nothing changed.
+        stage: is told the name of each stage as it begins.
+    """
+    stage("Game logs")
+    sync(instance, workspace)
+    stage("Models")
+    train(instance, workspace, force=force)
+    stage("Forecasts, backtest, metrics")
+    passed = evaluate(instance, workspace)
+    stage("Report")
+    materialize(("report",), instance, workspace)
+    return passed
+
+
+def _all_seasons(workspace: Workspace) -> tuple[str, str]:
+    return workspace.settings.seasons[0], workspace.settings.seasons[-1]

@@ -1,0 +1,180 @@
+"""The asset of everything that is fitted on all players together, and how others read it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from statmuse_pipeline.defs.ingest import OWNERS
+from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.defs.training import dataset_facts, training_dataset
+from statmuse_pipeline.domain import LADDER, LARGEST_COUNT, MINIMUM_HISTORY, InformationLevel, Stat
+from statmuse_pipeline.versions import code_version, fingerprint
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
+    from statmuse_pipeline.modeling.distribution import DispersionModel
+
+KEYS = ["game_id", "player_id"]
+KNOWN_BEFORE_TEST = ("train", "validation")
+EVERY_SPLIT = ("train", "validation", "test")
+
+
+def prior_column(stat: Stat, level: InformationLevel) -> str:
+    """The column that holds the walk-forward prior of a stat."""
+    return f"prior_{stat.column}" + ("_pregame" if level is InformationLevel.PREGAME else "")
+
+
+@dg.asset(deps=[training_dataset], group_name="training", kinds={"scikitlearn", "xgboost"}, owners=OWNERS)
+def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Walk-forward priors of every row; the widths and pooled calibrators around them; models for tonight."""
+    facts = dataset_facts(workspace)
+    wanted = fingerprint(
+        {
+            "dataset": facts["version"],
+            "code": code_version(
+                "modeling/prior.py",
+                "modeling/design.py",
+                "modeling/distribution.py",
+                "calibration",
+                "features/minutes.py",
+                "defs/pooled.py",
+            ),
+            "seed": workspace.settings.seed,
+        }
+    )
+    receipt = workspace.shelf.receipt("pooled")
+    if receipt is None or receipt.inputs != wanted:
+        receipt = workspace.shelf.put("pooled", wanted, lambda folder: _fit(workspace, folder))
+    return dg.MaterializeResult(
+        metadata={"dataset": facts["version"], "calibrators": dg.MetadataValue.json(receipt.facts["decisions"])}
+    )
+
+
+def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    from statmuse_pipeline.features.minutes import MinutesModel
+    from statmuse_pipeline.modeling.prior import PooledPrior, walk_forward_all
+
+    rows = dataset_rows(workspace, EVERY_SPLIT)
+    stats = tuple(Stat)
+    priors = rows[KEYS].copy()
+    for level in workspace.progress(InformationLevel, len(InformationLevel), "Walk-forward priors"):
+        means = walk_forward_all(rows, level, stats)
+        for stat in stats:
+            priors[prior_column(stat, level)] = means[stat]
+        for stat, prior in PooledPrior.fit_all(rows, stats, level).items():
+            (folder / f"prior-{level.value}-{stat.column}.bin").write_bytes(prior.to_bytes())
+        for name, content in MinutesModel.fit(rows, level, workspace.settings.seed).to_bytes().items():
+            (folder / f"{level.value}-{name}").write_bytes(content)
+    priors.to_parquet(folder / "priors.parquet", index=False)
+    shapes, decisions = _shapes(rows, priors)
+    (folder / "shapes.json").write_text(json.dumps(shapes, sort_keys=True))
+    return {"decisions": decisions}
+
+
+def _shapes(rows: "pd.DataFrame", priors: "pd.DataFrame") -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Dispersions learned on train, isotonic calibrators on validation, a stat and level each."""
+    from statmuse_pipeline.calibration.isotonic import choose_calibrator
+    from statmuse_pipeline.modeling.distribution import DispersionModel
+
+    shapes: dict[str, Any] = {}
+    decisions: list[dict[str, Any]] = []
+    counts = ((rows["min"] > 0) & (rows["games_before"] >= MINIMUM_HISTORY)).to_numpy()
+    train, validation = (counts & (rows["split"] == name).to_numpy() for name in KNOWN_BEFORE_TEST)
+    for level in InformationLevel:
+        for stat in Stat:
+            mean = priors[prior_column(stat, level)].to_numpy(dtype=float)
+            actual = rows[stat.column].to_numpy(dtype=float)
+            width = DispersionModel.fit(mean[train], actual[train], largest=LARGEST_COUNT[stat])
+            forecast = width.distribution(mean[validation], LARGEST_COUNT[stat])
+            p, y, dates = ladder_pairs(forecast, stat, actual[validation], rows["game_date"].to_numpy()[validation])
+            decision = choose_calibrator(p, y, dates)
+            shapes.setdefault(level.value, {})[stat.value] = {
+                "dispersion": width.to_dict(),
+                "calibrator": decision.calibrator.to_dict() if decision.calibrator else None,
+            }
+            decisions.append(
+                {
+                    "level": level.value, "stat": stat.value, "kept": decision.kept, "reason": decision.reason,
+                    "brier_before": decision.brier_before, "brier_after": decision.brier_after,
+                }
+            )  # fmt: skip
+    return shapes, decisions
+
+
+def ladder_pairs(forecast: Any, stat: Stat, actual: "np.ndarray", dates: "np.ndarray") -> "tuple[np.ndarray, ...]":
+    """P(over) on every ladder line, what happened, and the day: arrays of rows x lines."""
+    import numpy as np
+
+    lines = np.asarray(LADDER[stat])
+    p = np.column_stack([forecast.over(line) for line in lines])
+    return p.ravel(), (actual[:, None] > lines).astype(float).ravel(), np.repeat(dates, len(lines))
+
+
+def dataset_rows(workspace: Workspace, splits: Sequence[str]) -> "pd.DataFrame":
+    """Rows of the named splits in the order of time, with a column `split`."""
+    import pandas as pd
+
+    version = dataset_facts(workspace)["version"]
+    parts = workspace.remember("dataset", version, lambda: workspace.datasets.load(version)).parts()
+    return pd.concat([parts[name].assign(split=name) for name in splits], ignore_index=True)
+
+
+def read_history(workspace: Workspace, splits: Sequence[str]) -> "pd.DataFrame":
+    """Rows of the named splits with the walk-forward priors and each player's residual history."""
+    version = workspace.shelf.require("pooled", made_by="statmuse train").outputs["priors.parquet"]
+    rows = workspace.remember("history", version, lambda: _history(workspace))
+    return rows[rows["split"].isin(splits)].reset_index(drop=True)
+
+
+def _history(workspace: Workspace) -> "pd.DataFrame":
+    """Rows of all splits: the history of a row reaches back over all of them."""
+    import pandas as pd
+
+    from statmuse_pipeline.modeling.residuals import add_residual_history
+
+    priors = pd.read_parquet(workspace.shelf.folder("pooled") / "priors.parquet")
+    return add_residual_history(dataset_rows(workspace, EVERY_SPLIT).merge(priors, on=KEYS, validate="one_to_one"))
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Shapes of predictive distributions that all players share, per information level and stat."""
+
+    dispersions: "Mapping[InformationLevel, Mapping[Stat, DispersionModel]]"
+    calibrators: "Mapping[InformationLevel, Mapping[Stat, IsotonicCalibrator]]"
+
+    @classmethod
+    def read(cls, workspace: Workspace) -> "Pooled":
+        """What `pooled_models` learned."""
+        from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
+        from statmuse_pipeline.modeling.distribution import DispersionModel
+
+        workspace.shelf.require("pooled", made_by="statmuse train")
+        told = json.loads((workspace.shelf.folder("pooled") / "shapes.json").read_text())
+        return cls(
+            {
+                level: {stat: DispersionModel.from_dict(told[level.value][stat.value]["dispersion"]) for stat in Stat}
+                for level in InformationLevel
+            },
+            {
+                level: {
+                    stat: IsotonicCalibrator.from_dict(content)
+                    for stat in Stat
+                    if (content := told[level.value][stat.value]["calibrator"])
+                }
+                for level in InformationLevel
+            },
+        )
+
+    def distribution(self, mean: "np.ndarray", stat: Stat, level: InformationLevel) -> Any:
+        """Calibrated predictive distributions round the given means [n]."""
+        forecast = self.dispersions[level][stat].distribution(mean, LARGEST_COUNT[stat])
+        calibrator = self.calibrators[level].get(stat)
+        return forecast.mapped(calibrator) if calibrator else forecast

@@ -1,0 +1,1 @@
+"""Scores, reliability diagrams and the metric gate."""

@@ -1,0 +1,1 @@
+"""Leak-free features, each tagged with its information level."""

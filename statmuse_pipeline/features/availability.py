@@ -1,0 +1,121 @@
+"""Rotation players who are out and what they take with them: known only when the ball goes up.
+
+Only players of the rotation (usual minutes >= ROTATION_MINUTES) count. Whether anyone else appears in the box score is
+an outcome of the game (garbage time) and would leak. In games still to be played, the players marked `out` are out;
+where nobody was told to be out or in, every column here is missing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from statmuse_pipeline.domain import ROTATION_MINUTES
+from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
+from statmuse_pipeline.features.rolling import FAST, History
+from statmuse_pipeline.features.rotation import CARRIED, Members, group_sum, rank_among, team_sum, usual_stats
+from statmuse_pipeline.features.rows import GROUPS, Rows
+
+_CHANGES = {
+    "tip_out_min_pos_new": ("tip_out_min_pos", FAST),
+    "tip_mates_min_new": ("tip_mates_min", FAST),
+    "tip_mates_min_lately": ("tip_mates_min", 0.3),
+    "tip_mates_min_pos_new": ("tip_mates_min_pos", FAST),
+    "tip_rotation_rank_new": ("tip_rotation_rank", FAST),
+}
+"""Change of a column against the player's earlier games: (column, weight of the newest game)."""
+
+SHIFTED = ("min", "pts", "reb", "ast", "fga", "fg3a", "fta", "pra")
+"""Absences of these are also set against what was usual in the player's earlier games."""
+
+
+def availability_features(rows: Rows, history: History, members: Members) -> Columns:
+    """Absences of both teams, in all, by position, and against the player's recent games.
+
+    Args:
+        rows: the rows.
+        history: `rolling.player_history(rows)`.
+        members: `rotation.team_members(rows, history)`.
+    """
+    rotation = members.expected["min"] >= ROTATION_MINUTES
+    out = rotation & ~members.present
+    other = rows.teams.other[rows.team_game]
+    columns: Columns = {}
+    per_team = {"count": np.bincount(members.team_game, out, len(rows.teams))}
+    for s in CARRIED:
+        per_team[s] = np.bincount(members.team_game, np.where(out, members.expected[s], 0.0), len(rows.teams))
+    for s, total in per_team.items():
+        columns[f"tip_out_{s}"] = total[rows.team_game]
+        columns[f"tip_opp_out_{s}"] = np.where(other >= 0, total[other], np.nan)
+    gone = np.where(out, members.expected["min"], 0.0)
+    columns["tip_out_min_pos"] = group_sum(rows, members, gone)
+    by_group = np.bincount(members.team_game * GROUPS + members.group, gone, len(rows.teams) * GROUPS)
+    columns["tip_opp_out_min_pos"] = np.where(other >= 0, by_group[other * GROUPS + rows.group], np.nan)
+    back = rotation & members.present & (members.missed > 0)
+    columns["tip_back_min"] = team_sum(rows, members.team_game, np.where(back, members.expected["min"], 0.0))
+    columns |= _present_mates(rows, history, members, rotation)
+    usual = {f"out_{s}_usual": _earlier(rows, history, columns[f"tip_out_{s}"], FAST) for s in SHIFTED}
+    columns |= {f"tip_out_{s}_new": columns[f"tip_out_{s}"] - usual[f"out_{s}_usual"] for s in SHIFTED}
+    columns |= {
+        name: columns[source] - _earlier(rows, history, columns[source], alpha)
+        for name, (source, alpha) in _CHANGES.items()
+    }
+    if not rows.out_is_known:
+        columns = {name: np.where(rows.upcoming, np.nan, values) for name, values in columns.items()}
+    return columns | usual
+
+
+def _present_mates(rows: Rows, history: History, members: Members, rotation: np.ndarray) -> Columns:
+    """Rotation players who do take part: members, and newcomers whose last game was for another team or long ago."""
+    at = history.before(rows.player, rows.day)
+    usual = history.take(usual_stats(rows, history)["min"], at)
+    own = np.where(usual >= ROTATION_MINUTES, usual, 0.0)
+    span = int(rows.player.max()) + 1
+    member = np.isin(rows.team_game * span + rows.player, members.team_game * span + members.player)
+    newcomer = (own > 0) & ~member & ~rows.out
+    here = rotation & members.present
+    team_game = np.r_[members.team_game[here], rows.team_game[newcomer]]
+    minutes = np.r_[members.expected["min"][here], own[newcomer]]
+    group = np.r_[members.group[here], rows.group[newcomer]]
+    cell = np.bincount(team_game * GROUPS + group, minutes, len(rows.teams) * GROUPS)
+    mates = team_sum(rows, team_game, minutes) - own
+    return {
+        "tip_mates_min": mates,
+        "tip_mates_count": team_sum(rows, team_game, np.ones(len(team_game))) - (own > 0),
+        "tip_mates_min_pos": cell[rows.team_game * GROUPS + rows.group] - own,
+        # A player without a game yet stands behind the whole rotation.
+        "tip_rotation_rank": rank_among(rows, team_game, minutes, np.nan_to_num(usual)),
+        "tip_min_share": np.divide(usual, mates + usual, out=np.full(len(rows), np.nan), where=mates + usual > 0),
+    }
+
+
+def _earlier(rows: Rows, history: History, column: np.ndarray, alpha: float) -> np.ndarray:
+    """Weighted mean of a column over the player's earlier games: what his form already holds."""
+    return history.take(history.ewm(history.sort(column[rows.played]), alpha), history.before(rows.player, rows.day))
+
+
+def catalog() -> list[Feature]:
+    """The columns of `availability_features`."""
+    tip: list[tuple[str, str]] = []
+    for prefix, who in (("tip_out", "own"), ("tip_opp_out", "opponent's")):
+        tip.append((f"{prefix}_count", f"{who} rotation players out"))
+        tip += [(f"{prefix}_{s}", f"usual {s.upper()} of the {who} rotation players who are out") for s in CARRIED]
+        tip.append((f"{prefix}_min_pos", f"usual minutes of those at the player's position group ({who} team)"))
+    tip += [(f"tip_out_{s}_new", f"tip_out_{s} minus its mean over the player's earlier games") for s in SHIFTED]
+    tip += [
+        (name, f"{source} minus its mean over the player's earlier games, newest game {alpha}")
+        for name, (source, alpha) in _CHANGES.items()
+    ]
+    tip += [
+        ("tip_back_min", "usual minutes of the team's rotation players back after missing its last game"),
+        ("tip_mates_min", "usual minutes of the rotation mates who take part"),
+        ("tip_mates_count", "rotation mates who take part"),
+        ("tip_mates_min_pos", "usual minutes of those at the player's position group"),
+        ("tip_rotation_rank", "rank of the player's usual minutes among the rotation players who take part"),
+        ("tip_min_share", "the player's share of the usual minutes of the rotation players who take part"),
+    ]
+    usual = [(f"out_{s}_usual", f"mean {s.upper()} missing through absences in the player's earlier games")
+             for s in SHIFTED]  # fmt: skip
+    return [
+        *(Feature(name, TIPOFF, "absences", text) for name, text in tip),
+        *(Feature(name, PREGAME, "absences", text) for name, text in usual),
+    ]

@@ -1,0 +1,195 @@
+"""Forecast of minutes, walk-forward: boosted trees on form, role, schedule and, at tip-off, absences."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+
+from statmuse_pipeline.contracts import FEATURE_KEYS
+from statmuse_pipeline.domain import ROTATION_MINUTES, InformationLevel, PipelineError
+from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Feature
+
+_PREGAME_INPUTS = (
+    "min_last", "min_regulation_last", "min_ewm_50", "min_ewm_10", "min_ewm_03", "min_mean_5", "min_mean_20",
+    "min_median_10", "min_min_10", "min_std_10", "min_slope_10", "min_season", "games_before", "season_games_before",
+    "min_rank_ewm_25", "starter_last", "starter_ewm_25", "starter_ewm_03", "margin_last", "games_since_return",
+    "games_with_team", "share_of_games_30d", "games_missed", "rotation_rank", "mates_min", "mates_min_pos",
+    "mates_out_last_min", "mates_out_last_min_pos", "out_min_usual", "rest_days", "team_season_games",
+    "net_rating_gap", "blowout_risk", "age", "pf_per_min_03", "pts_per_min_03", "plus_minus_ewm_03",
+)  # fmt: skip
+
+_TIPOFF_INPUTS = (
+    *_PREGAME_INPUTS, "exp_min_pregame", "tip_mates_exp_min", "tip_out_min", "tip_out_min_pos", "tip_out_min_new",
+    "tip_out_min_pos_new", "tip_back_min", "tip_mates_min", "tip_mates_count", "tip_mates_min_pos",
+    "tip_mates_min_new", "tip_mates_min_lately", "tip_mates_min_pos_new", "tip_rotation_rank_new", "tip_min_share",
+    "tip_opp_out_min",
+)  # fmt: skip
+
+INPUTS = {InformationLevel.PREGAME: _PREGAME_INPUTS, InformationLevel.TIPOFF: _TIPOFF_INPUTS}
+"""Features that the forecast at each level reads."""
+
+REFIT_DAYS = ((12, 15), (2, 10))
+"""Month and day on which a new model may begin to serve, in every season: the calendar, not the data, says when."""
+
+GROWTH = 4 / 3
+"""It does when the player-games to learn from grew by this factor: what little new rows teach is not worth a fit."""
+
+FIRST_FIT_ROWS = 4000
+"""Fewer player-games than this teach nothing: until then the exponentially weighted mean serves."""
+
+ROUNDS = 200
+_PARAMETERS = {
+    "objective": "reg:squarederror", "tree_method": "hist", "max_bin": 48, "max_depth": 6, "eta": 0.05,
+    "min_child_weight": 30, "subsample": 0.8, "colsample_bytree": 0.4, "lambda": 5.0, "nthread": 1, "verbosity": 0,
+}  # fmt: skip
+_LONGEST = 53.0
+
+
+@dataclass(frozen=True)
+class MinutesModel:
+    """Expected minutes of a player-game, given that the player takes part.
+
+    The trees learn the difference to the exponentially weighted mean of his minutes.
+    """
+
+    level: InformationLevel
+    booster: xgb.Booster
+
+    @classmethod
+    def fit(cls, features: pd.DataFrame, level: InformationLevel, seed: int) -> MinutesModel:
+        """Fit on all rows with MIN > 0 and a history.
+
+        Raises:
+            PipelineError: when fewer than 100 rows can be learned from.
+        """
+        usable = ((features["min"] > 0) & (features["games_before"] > 0)).to_numpy()
+        if usable.sum() < 100:
+            raise PipelineError(f"Only {usable.sum()} player-games to learn minutes from: load at least 100.")
+        rows = features[usable]
+        data = xgb.QuantileDMatrix(
+            _inputs(rows, level),
+            label=(rows["min"] - rows["min_ewm_10"]).to_numpy(np.float32),
+            max_bin=_PARAMETERS["max_bin"],
+            nthread=_PARAMETERS["nthread"],
+        )
+        return cls(level, xgb.train({**_PARAMETERS, "seed": seed}, data, ROUNDS))
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        """Expected minutes of each row, 0 to 53; NaN for players without an earlier game."""
+        if not len(features):
+            return np.array([])
+        step = self.booster.inplace_predict(_inputs(features, self.level))
+        return np.clip(features["min_ewm_10"].to_numpy(np.float64) + step, 0.0, _LONGEST)
+
+    def to_bytes(self) -> dict[str, bytes]:
+        """Files that `from_bytes` reads: XGBoost's own format and JSON."""
+        facts = {"level": self.level.value, "inputs": list(INPUTS[self.level])}
+        return {
+            "minutes.ubj": bytes(self.booster.save_raw("ubj")),
+            "minutes.json": json.dumps(facts, sort_keys=True).encode(),
+        }
+
+    @classmethod
+    def from_bytes(cls, files: dict[str, bytes]) -> MinutesModel:
+        """The model that `to_bytes` wrote.
+
+        Raises:
+            PipelineError: when the model was fitted on other inputs than this version's.
+        """
+        facts = json.loads(files["minutes.json"])
+        level = InformationLevel(facts["level"])
+        if facts["inputs"] != list(INPUTS[level]):
+            raise PipelineError("The minutes model was fitted by another version, on other inputs: fit it again.")
+        booster = xgb.Booster({"nthread": _PARAMETERS["nthread"]})
+        booster.load_model(bytearray(files["minutes.ubj"]))
+        return cls(level, booster)
+
+
+def _inputs(features: pd.DataFrame, level: InformationLevel) -> np.ndarray:
+    return features[list(INPUTS[level])].to_numpy(np.float32)
+
+
+def add_minutes_forecasts(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The table with `exp_min_pregame`, `tip_mates_exp_min` and `tip_exp_min`, walk-forward.
+
+    Each row is forecast by a fit on earlier days only. Rows before the first fit get the exponentially weighted mean
+    of the player's minutes, and so NaN in a first game. The tip-off model also sees the pregame forecast and the sum
+    of those of the rotation mates who take part.
+    """
+    inputs = dict.fromkeys((*_TIPOFF_INPUTS, *FEATURE_KEYS, "min"))
+    table = features[[name for name in inputs if name in features]]
+    table = table.assign(exp_min_pregame=_walk_forward(table, InformationLevel.PREGAME, seed))
+    table = table.assign(tip_mates_exp_min=_mates_forecast(table))
+    table = table.assign(tip_exp_min=_walk_forward(table, InformationLevel.TIPOFF, seed))
+    return features.assign(**{feature.name: table[feature.name] for feature in catalog()})
+
+
+def forecast_minutes(features: pd.DataFrame, models: Mapping[InformationLevel, MinutesModel]) -> pd.DataFrame:
+    """The rows of games to be played with the columns of `add_minutes_forecasts`, from models fitted before them.
+
+    Args:
+        features: of `build_features`, all rows of the games, since a player's minutes depend on his mates'.
+        models: one a level.
+    """
+    table = features.assign(exp_min_pregame=models[InformationLevel.PREGAME].predict(features))
+    table = table.assign(tip_mates_exp_min=_mates_forecast(table))
+    return table.assign(tip_exp_min=models[InformationLevel.TIPOFF].predict(table))
+
+
+def _mates_forecast(table: pd.DataFrame) -> np.ndarray:
+    """Sum of the pregame forecasts of the rotation mates who take part; NaN where nobody was told to be out or in."""
+    rotation = table["min_ewm_03"] >= ROTATION_MINUTES
+    own = table["exp_min_pregame"].where(rotation, 0.0).astype("float64")
+    mates = own.groupby([table["game_id"], table["team_id"]]).transform("sum") - own
+    return mates.where(table["tip_mates_min"].notna()).to_numpy(np.float32)
+
+
+def _walk_forward(table: pd.DataFrame, level: InformationLevel, seed: int) -> np.ndarray:
+    """Forecasts of one level, float32, aligned with the table."""
+    dates = table["game_date"].to_numpy("datetime64[D]")
+    known = table["min"].notna().to_numpy()
+    forecasts = table["min_ewm_10"].to_numpy(np.float32).copy()
+
+    def forecast(period: tuple[np.datetime64, np.datetime64]) -> None:
+        start, end = period
+        now = (dates >= start) & (dates < end)
+        model = MinutesModel.fit(table[known & (dates < start)], level, seed)
+        forecasts[now] = model.predict(table[now])
+
+    # A fit runs on one thread, so that its bytes do not depend on the machine; the fits run side by side,
+    # the largest first.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        list(pool.map(forecast, reversed(_periods(dates, known))))
+    return forecasts
+
+
+def _periods(dates: np.ndarray, known: np.ndarray) -> list[tuple[np.datetime64, np.datetime64]]:
+    """[start, end) of each model's service: from a refit day with enough new rows before it to the next."""
+    first, last = (int(str(day)[:4]) for day in (dates.min(), dates.max()))
+    days = sorted(
+        np.datetime64(f"{year}-{month:02d}-{day:02d}") for year in range(first, last + 1) for month, day in REFIT_DAYS
+    )
+    starts, needed = [], float(FIRST_FIT_ROWS)
+    for start in days:
+        rows = int((known & (dates < start)).sum())
+        if rows >= needed and start <= dates.max():
+            starts.append(start)
+            needed = GROWTH * rows
+    return list(pairwise([*starts, dates.max() + 1]))
+
+
+def catalog() -> list[Feature]:
+    """The columns of `add_minutes_forecasts`."""
+    return [
+        Feature("exp_min_pregame", PREGAME, "minutes", "expected minutes before the day, walk-forward"),
+        Feature("tip_mates_exp_min", TIPOFF, "minutes", "exp_min_pregame of the rotation mates who take part, summed"),
+        Feature("tip_exp_min", TIPOFF, "minutes", "expected minutes at tip-off, walk-forward"),
+    ]

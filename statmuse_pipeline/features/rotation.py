@@ -1,0 +1,234 @@
+"""Who belongs to a team on a day, how long he usually plays, and the player's place among his team mates (pregame).
+
+Box scores hold no roster: a player belongs to the team of his most recent game, for MEMBER_DAYS days after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statmuse_pipeline.domain import ROTATION_MINUTES
+from statmuse_pipeline.features.catalog import PREGAME, Columns, Feature
+from statmuse_pipeline.features.rolling import SLOW, History
+from statmuse_pipeline.features.rows import GROUPS, Rows
+
+MEMBER_DAYS = 30
+"""A player who has not played for this many days no longer belongs to his team: its form has forgotten him."""
+
+CARRIED = ("min", "pts", "reb", "ast", "fg3m", "stl", "blk", "tov", "pra", "fga", "fg3a", "fta")
+"""What a player takes with him when he is out."""
+
+STARTERS = 5
+
+
+@dataclass(frozen=True)
+class Members:
+    """Pairs of a team game and a player who belonged to that team before it.
+
+    `team_game` and `player`, `group` are codes as in Rows; `missed` the team's games since his last one; `expected`
+    his usual stats (slow means) from all his games before; `present` whether he took part.
+    """
+
+    team_game: np.ndarray
+    player: np.ndarray
+    group: np.ndarray
+    missed: np.ndarray
+    expected: Columns
+    present: np.ndarray
+
+
+def team_members(rows: Rows, history: History) -> Members:
+    """The members of every team on the day of each of its games, from earlier games alone (but for `present`).
+
+    Args:
+        rows: the rows.
+        history: `rolling.player_history(rows)`.
+    """
+    teams = rows.teams
+    seen = np.flatnonzero(~rows.upcoming)
+    order = seen[np.lexsort((rows.day[seen], rows.player[seen]))]
+    player, day = rows.player[order], rows.day[order]
+    following = np.full(len(order), np.iinfo(np.int64).max)
+    same = player[1:] == player[:-1]
+    following[:-1][same] = day[1:][same]
+
+    schedule = History(teams.team, teams.day)
+    entry = schedule.sort(np.arange(len(teams))).astype(np.int64)
+    first = schedule.until(rows.team[order], day) + 1
+    last = schedule.until(rows.team[order], np.minimum(following, day + MEMBER_DAYS))
+    games = last - first + 1
+    source = np.repeat(np.arange(len(order)), games)
+    missed = np.arange(len(source)) - np.repeat(np.cumsum(games) - games, games)
+    team_game = entry[first[source] + missed]
+    at = history.until(player, day)
+    return Members(
+        team_game=team_game,
+        player=player[source],
+        group=rows.group[order][source],
+        missed=missed,
+        expected={s: history.take(mean, at)[source] for s, mean in usual_stats(rows, history).items()},
+        present=_present(rows, team_game, player[source]),
+    )
+
+
+def usual_stats(rows: Rows, history: History) -> Columns:
+    """What players usually make: slow means after each game, in the order of the history."""
+    return {s: history.ewm(history.sort(rows.box[s][rows.played]), SLOW) for s in CARRIED}
+
+
+def _present(rows: Rows, team_game: np.ndarray, player: np.ndarray) -> np.ndarray:
+    """In the box score; in a game still to be played: neither known to be out nor listed for another team."""
+    span = int(rows.player.max()) + 1
+    pair, listed = team_game * span + player, rows.team_game * span + rows.player
+    played = np.isin(pair, listed[~rows.upcoming])
+    slate = rows.upcoming & ~rows.out
+    gone = np.isin(player, rows.player[slate]) & ~np.isin(
+        rows.teams.team[team_game] * span + player, (rows.team * span + rows.player)[slate]
+    )
+    return np.where(rows.teams.upcoming[team_game], ~np.isin(pair, listed[rows.out]) & ~gone, played)
+
+
+def role_features(rows: Rows, history: History, members: Members) -> Columns:
+    """The player's place in the rotation as it stood before the day."""
+    at = history.before(rows.player, rows.day)
+    own = history.take(usual_stats(rows, history)["min"], at)
+    minutes = members.expected["min"]
+    rotation = minutes >= ROTATION_MINUTES
+    healthy, absent = rotation & (members.missed == 0), rotation & (members.missed > 0)
+    own_missed = _own_missed(rows, members)
+    own_healthy = np.where((own >= ROTATION_MINUTES) & (own_missed == 0), own, 0.0)
+    own_absent = np.where((own >= ROTATION_MINUTES) & (own_missed > 0), own, 0.0)
+    return {
+        "rotation_size": team_sum(rows, members.team_game, rotation),
+        "rotation_rank": rank_among(rows, members.team_game[rotation], minutes[rotation], own),
+        "mates_min": team_sum(rows, members.team_game, healthy * minutes) - own_healthy,
+        "mates_min_pos": group_sum(rows, members, healthy * minutes) - own_healthy,
+        "mates_out_last_min": team_sum(rows, members.team_game, absent * minutes) - own_absent,
+        "mates_out_last_min_pos": group_sum(rows, members, absent * minutes) - own_absent,
+        "games_missed": own_missed,
+        **_minutes_roles(rows, history, at),
+        **_spells(rows, history, at),
+    }
+
+
+def _own_missed(rows: Rows, members: Members) -> np.ndarray:
+    """Team games missed by the row's player since his last game for that team; NaN when he is new or long away."""
+    span = int(rows.player.max()) + 1
+    pair = members.team_game * span + members.player
+    order = np.argsort(pair, kind="stable")
+    wanted = rows.team_game * span + rows.player
+    if not len(pair):
+        return np.full(len(rows), np.nan)
+    found = np.minimum(np.searchsorted(pair[order], wanted), len(pair) - 1)
+    return np.where(pair[order][found] == wanted, members.missed[order][found], np.nan)
+
+
+def _minutes_roles(rows: Rows, history: History, at: np.ndarray) -> Columns:
+    """How he was used: rank of his minutes in the team's games, last minutes, quick means."""
+    played = rows.played
+    minutes = rows.box["min"][played]
+    rank = _rank_in_team(rows.team_game[played], minutes)
+    ordered = history.sort(minutes)
+    ranks = history.sort(rank)
+    starts = history.sort((rank <= STARTERS).astype(float))
+    team_minutes = np.bincount(rows.team_game[played], minutes, len(rows.teams))
+    regulation = history.sort(minutes * 240 / np.maximum(team_minutes[rows.team_game[played]], 240))
+    margin = np.bincount(rows.team_game[played], rows.box["plus_minus"][played], len(rows.teams)) / 5
+    figures = {
+        "min_last": ordered,
+        "min_regulation_last": regulation,
+        "min_ewm_50": history.ewm(regulation, 0.5),
+        "min_ewm_25": history.ewm(regulation, 0.25),
+        "min_rank_ewm_25": history.ewm(ranks, 0.25),
+        "starter_last": starts,
+        "starter_ewm_25": history.ewm(starts, 0.25),
+        "starter_ewm_03": history.ewm(starts, SLOW),
+        "margin_last": np.abs(history.sort(margin[rows.team_game[played]])),
+    }
+    return {name: history.take(values, at) for name, values in figures.items()}
+
+
+def _rank_in_team(team_game: np.ndarray, minutes: np.ndarray) -> np.ndarray:
+    """1 for the longest minutes of the team game; ties share the better rank."""
+    code = team_game * 1000.0 - minutes
+    ordered = np.sort(code)
+    start = np.searchsorted(ordered, team_game * 1000.0 - 999)
+    return np.searchsorted(ordered, code, side="left") - start + 1.0
+
+
+def _spells(rows: Rows, history: History, at: np.ndarray) -> Columns:
+    """Games since a return from absence, games with the team, and how often he played lately."""
+    played = rows.played
+    teams = rows.teams
+    day = history.sort(rows.day[played])
+    team = history.sort(rows.team[played])
+    fresh = history.number == 0
+    gap = np.r_[0.0, np.diff(day)]
+    returned = fresh | (gap > 10)
+    moved = fresh | np.r_[True, team[1:] != team[:-1]]
+    days = rows.day - history.days(at)
+    with_team = np.where(history.take(team, at) == rows.team, history.take(_since(moved), at), 0.0)
+    schedule = History(teams.team, teams.day)
+    team_games = schedule.count(schedule.before(rows.team, rows.day)) - schedule.count(
+        schedule.before(rows.team, rows.day - MEMBER_DAYS)
+    )
+    games = history.count(at) - history.count(history.before(rows.player, rows.day - MEMBER_DAYS))
+    return {
+        "games_since_return": np.where(days > 10, 0.0, history.take(_since(returned), at)),
+        "games_with_team": np.where(at >= 0, with_team, np.nan),
+        "share_of_games_30d": np.divide(games, team_games, out=np.full(len(rows), np.nan), where=team_games > 0),
+    }
+
+
+def _since(event: np.ndarray) -> np.ndarray:
+    """1 on the observation of an event, 2 on the next ... (an event stands on each entity's first observation)."""
+    number = np.arange(len(event))
+    return number - np.maximum.accumulate(np.where(event, number, 0)) + 1.0
+
+
+def team_sum(rows: Rows, team_game: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sum of the values over the row's own team game."""
+    return np.bincount(team_game, values, len(rows.teams))[rows.team_game]
+
+
+def group_sum(rows: Rows, members: Members, values: np.ndarray) -> np.ndarray:
+    """Sum of the values over members of the row's team game and position group."""
+    cell = members.team_game * GROUPS + members.group
+    return np.bincount(cell, values, len(rows.teams) * GROUPS)[rows.team_game * GROUPS + rows.group]
+
+
+def rank_among(rows: Rows, team_game: np.ndarray, minutes: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """1 + how many of the given players of the row's team game have more minutes than its own figure."""
+    ordered = np.sort(team_game * 1000.0 - minutes)
+    start = np.searchsorted(ordered, rows.team_game * 1000.0 - 999)
+    wanted = rows.team_game * 1000.0 - np.nan_to_num(own)
+    return np.where(np.isnan(own), np.nan, np.searchsorted(ordered, wanted, side="left") - start + 1.0)
+
+
+def catalog() -> list[Feature]:
+    """The columns of `role_features`."""
+    usual = f"usual minutes >= {ROTATION_MINUTES:g}"
+    found = [
+        ("rotation_size", f"members of the team with {usual}"),
+        ("rotation_rank", "rank of the player's usual minutes among them"),
+        ("mates_min", "usual minutes of rotation mates who played the team's last game"),
+        ("mates_min_pos", "the same at the player's position group"),
+        ("mates_out_last_min", "usual minutes of rotation mates who missed the team's last game"),
+        ("mates_out_last_min_pos", "the same at the player's position group"),
+        ("games_missed", f"team games missed since his last one; empty when new or more than {MEMBER_DAYS} days away"),
+        ("min_last", "minutes of the last game"),
+        ("min_regulation_last", "minutes of the last game, overtime scaled away"),
+        ("min_ewm_50", "exponentially weighted mean of minutes without overtime, newest game 0.5"),
+        ("min_ewm_25", "exponentially weighted mean of minutes without overtime, newest game 0.25"),
+        ("min_rank_ewm_25", "exponentially weighted rank of his minutes in the team, newest game 0.25"),
+        ("starter_last", "whether his minutes in the last game were among the team's five longest"),
+        ("starter_ewm_25", "share of games with minutes among the five longest, newest game 0.25"),
+        ("starter_ewm_03", f"share of games with minutes among the five longest, newest game {SLOW}"),
+        ("margin_last", "final margin of his last game, either way"),
+        ("games_since_return", "games since his last absence of more than 10 days; 0 when he returns today"),
+        ("games_with_team", "games of the current spell with the team"),
+        ("share_of_games_30d", f"games played by team games of the last {MEMBER_DAYS} days"),
+    ]
+    return [Feature(name, PREGAME, "role", text) for name, text in found]

@@ -1,0 +1,1 @@
+"""Pooled priors, per-player members and ensembles, predictive distributions."""

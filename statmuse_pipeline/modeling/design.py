@@ -1,0 +1,142 @@
+"""Columns that the pooled ridge sees: expected minutes times rates a minute, adjusted for context.
+
+A stat is about minutes times a rate, and opponents, pace and absences act on that product, so the columns are products
+and a linear model is enough. Several stats share one design, because assists say something about points.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from statmuse_pipeline.domain import InformationLevel, PipelineError, Stat
+
+Column = npt.NDArray[np.floating[Any]]
+
+EXPECTED_MINUTES = {InformationLevel.PREGAME: "exp_min_pregame", InformationLevel.TIPOFF: "tip_exp_min"}
+TIPOFF_PREFIX = "tip_"
+
+_STATS = tuple(stat.column for stat in Stat)
+_RATED = (*_STATS, "fga", "fg3a", "fta", "oreb", "dreb", "fgm", "ftm", "pf")
+_ALLOWED = (*_STATS, "fga", "fg3a", "fta")
+_SHIFTED = ("pts", "reb", "ast", "fga", "fg3a")
+"""Stats that grow when team mates are out, and those whose absence is measured by what they take with them."""
+
+_CONTEXT = (
+    "min_ewm_10", "min_ewm_03", "min_ewm_25", "min_mean_20", "min_std_10", "min_season", "starter_ewm_25",
+    "starter_ewm_03", "is_home", "rest_days", "back_to_back", "games_in_7_days", "position_g", "position_f",
+    "position_c", "height_in", "weight_lb", "age", "opp_pace_20", "opp_off_rating_20", "opp_def_rating_20",
+    "team_pace_20", "team_off_rating_20", "team_def_rating_20", "team_pts_20", "team_reb_20", "team_ast_20",
+    "net_rating_gap", "blowout_risk", "rotation_rank", "games_since_return", "games_with_team",
+    "share_of_games_30d", "season_games_before", "out_min_usual", "out_pts_usual", "out_reb_usual", "out_ast_usual",
+    "out_fga_usual",
+)  # fmt: skip
+
+_TIPOFF_CONTEXT = (
+    "tip_out_count", "tip_opp_out_count", "tip_out_min", "tip_opp_out_min",
+    *(f"tip_{side}_{s}" for s in ("pts", "reb", "ast", "fg3m", "blk", "tov", "pra", "fga", "fg3a", "fta")
+      for side in ("out", "opp_out")),
+    "tip_out_min_pos", "tip_opp_out_min_pos", "tip_back_min", "tip_mates_min", "tip_mates_count", "tip_mates_min_pos",
+    "tip_rotation_rank", "tip_min_share",
+    *(f"tip_out_{s}_new" for s in ("min", "pts", "reb", "ast", "fga", "fg3a", "fta", "pra")),
+)  # fmt: skip
+
+
+class FeatureView:
+    """Feature columns as float32, only those that a forecast at this level may touch.
+
+    Raises:
+        PipelineError: on a column that is missing, or not yet known at this level.
+    """
+
+    def __init__(self, features: pd.DataFrame, level: InformationLevel) -> None:
+        self._features, self._level = features, level
+
+    def __getitem__(self, name: str) -> Column:
+        if name.startswith(TIPOFF_PREFIX) and not self._level.may_use(InformationLevel.TIPOFF):
+            raise PipelineError(f"A {self._level} forecast may not use {name}: it is known at tip-off only.")
+        if name not in self._features:
+            raise PipelineError(f"The feature table lacks {name}: build it with features.table and features.minutes.")
+        return self._features[name].to_numpy(np.float32)
+
+
+def design_columns(features: pd.DataFrame, level: InformationLevel) -> dict[str, Column]:
+    """Name -> one value a row of `features` (NaN where unknown), every column of the ridge at that level.
+
+    Raises:
+        PipelineError: when the feature table lacks a column.
+    """
+    view = FeatureView(features, level)
+    minutes = view[EXPECTED_MINUTES[level]]
+    # What the player makes in the minutes expected of him, by his slow rates: the backbone of every product below.
+    usual: dict[str, Column] = {s: minutes * view[f"{s}_per_min_03"] for s in _RATED}
+    columns: dict[str, Column] = {f"usual_{s}": usual[s] for s in _RATED}
+    columns |= {f"lately_{s}": minutes * view[f"{s}_per_min_10"] for s in _RATED}
+    columns |= _levels(view)
+    columns |= _opponent(view, minutes, usual)
+    columns |= _circumstances(view, minutes, usual)
+    columns |= _shooting(view, minutes)
+    if level.may_use(InformationLevel.TIPOFF):
+        columns |= _absences(view, usual)
+    columns |= {name: view[name] for name in _CONTEXT}
+    return columns
+
+
+def _levels(view: FeatureView) -> dict[str, Column]:
+    names = [f"{s}_ewm_{alpha}" for s in _RATED for alpha in ("10", "03")]
+    names += [f"{s}_{kind}" for s in _ALLOWED for kind in ("season", "mean_20")]
+    return {name: view[name] for name in names}
+
+
+def _opponent(view: FeatureView, minutes: Column, usual: dict[str, Column]) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    for s in _ALLOWED:
+        for kind in ("resid_pos_20", "resid_pos_03", "resid_20"):
+            columns[f"usual_{s}*opp_{kind}"] = usual[s] * view[f"opp_{s}_{kind}"]
+        columns[f"minutes*opp_{s}_allowed_pos"] = minutes * view[f"opp_{s}_allowed_pos_20"] / 36
+    return columns
+
+
+def _circumstances(view: FeatureView, minutes: Column, usual: dict[str, Column]) -> dict[str, Column]:
+    factors: dict[str, Column] = {
+        "home": view["is_home"] - 0.5,
+        "opp_pace": view["opp_pace_20"] / 100 - 1,
+        "back_to_back": view["back_to_back"],
+        "opp_def_rating": view["opp_def_rating_20"] / 110 - 1,
+        "minutes": minutes / 30,
+    }
+    columns: dict[str, Column] = {
+        f"usual_{s}*{name}": usual[s] * factor for s in _STATS for name, factor in factors.items()
+    }
+    return columns | {
+        "minutes": minutes,
+        "minutes^2": minutes**2,
+        "log_games": np.log1p(view["games_before"]),
+    }
+
+
+def _shooting(view: FeatureView, minutes: Column) -> dict[str, Column]:
+    """Recent shot volume times slow accuracy: volume is steady from game to game, accuracy is mostly luck."""
+    threes = view["fg3m_per_min_03"] / np.maximum(view["fg3a_per_min_03"], 0.01)
+    shots = view["fga_per_min_03"] + 0.44 * view["fta_per_min_03"]
+    points = view["pts_per_min_03"] / np.maximum(shots, 0.05)
+    recent = view["fga_per_min_10"] + 0.44 * view["fta_per_min_10"]
+    return {
+        "threes_by_volume": minutes * view["fg3a_per_min_10"] * np.clip(threes, 0, 0.5),
+        "points_by_volume": minutes * recent * np.clip(points, 0, 1.6),
+    }
+
+
+def _absences(view: FeatureView, usual: dict[str, Column]) -> dict[str, Column]:
+    """What absent team mates leave behind goes to those who take part in proportion to what they usually make."""
+    columns = {name: view[name] for name in _TIPOFF_CONTEXT}
+    for s in _SHIFTED:
+        shares = {
+            f"tip_out_{s}": 100, "tip_out_fga_new": 100, "tip_out_pts_new": 100,
+            "tip_out_min": 240, "tip_opp_out_min": 240,
+        }  # fmt: skip
+        columns |= {f"usual_{s}*{name}": usual[s] * view[name] / unit for name, unit in shares.items()}
+    return columns

@@ -1,0 +1,364 @@
+"""Predictive distributions of counts as survival functions, and how wide they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special
+
+from statmuse_pipeline.domain import PipelineError
+
+Floats = npt.NDArray[np.float64]
+
+SMALLEST_MEAN = 1e-3
+DISPERSION_RANGE = (1e-4, 4.0)
+PIT_KNOTS = 41
+FITTED_ROWS = 40_000
+"""Dispersion has three numbers to learn: more rows than this only cost time."""
+
+_TOLERANCE = 1e-6
+
+
+class CountDistribution:
+    """Distributions of n counts on 0..K.
+
+    Args:
+        survival: [n, K + 1], P(Y > k) for k = 0..K; within [0, 1] and non-increasing along k. What is left in the last
+            column lies above K.
+
+    Raises:
+        PipelineError: when it is no survival function.
+    """
+
+    def __init__(self, survival: npt.ArrayLike) -> None:
+        values = np.asarray(survival)
+        if values.dtype not in (np.float32, np.float64):
+            values = values.astype(np.float64)
+        if values.ndim != 2 or values.shape[1] < 1:
+            raise PipelineError(f"A survival matrix has the shape [rows, counts], not {values.shape}.")
+        if values.size and not (values.min() >= -_TOLERANCE and values.max() <= 1 + _TOLERANCE):
+            raise PipelineError("Survival probabilities must lie in [0, 1], without missing ones.")
+        if values.size and (np.diff(values, axis=1) > _TOLERANCE).any():
+            raise PipelineError("Survival probabilities must not rise with the count.")
+        self.survival = values
+
+    def __len__(self) -> int:
+        return len(self.survival)
+
+    @property
+    def largest(self) -> int:
+        """K, the last count that is told apart."""
+        return self.survival.shape[1] - 1
+
+    def over(self, line: npt.ArrayLike, rows: npt.NDArray[np.integer[Any]] | None = None) -> Floats:
+        """P(Y > line), one a row; `line` is a number or one number a row. A push is not over.
+
+        A line below 0 is beaten for sure; NaN where the line is NaN. With `rows`, [m] indices of rows in any order and
+        as often as wanted, there is one answer for each of them.
+        """
+        lines, at = self._asked(line, rows)
+        return self._above(np.floor(lines), at)
+
+    def push(self, line: npt.ArrayLike, rows: npt.NDArray[np.integer[Any]] | None = None) -> Floats:
+        """P(Y = line): 0 unless the line is a whole number; NaN where the line is NaN. `rows` as in `over`."""
+        lines, at = self._asked(line, rows)
+        return self._above(np.ceil(lines) - 1, at) - self._above(np.floor(lines), at)
+
+    def under(self, line: npt.ArrayLike, rows: npt.NDArray[np.integer[Any]] | None = None) -> Floats:
+        """P(Y < line) = 1 - over - push. `rows` as in `over`."""
+        lines, at = self._asked(line, rows)
+        return 1.0 - self._above(np.ceil(lines) - 1, at)
+
+    def mean(self) -> Floats:
+        """Expected count [n], what lies above K counted as K + 1."""
+        return self.survival.sum(axis=1, dtype=np.float64)
+
+    def median(self) -> Floats:
+        """The smallest count m with P(Y <= m) >= 1/2, [n]."""
+        return self.quantile(0.5)
+
+    def quantile(self, q: float) -> Floats:
+        """The smallest count k with P(Y <= k) >= q, [n], as floats; K + 1 stands for "above K".
+
+        Raises:
+            PipelineError: when q lies outside (0, 1).
+        """
+        if not 0 < q < 1:
+            raise PipelineError(f"A quantile lies strictly between 0 and 1, not at {q}.")
+        return (self.survival > 1 - q + _TOLERANCE * 1e-3).sum(axis=1).astype(np.float64)
+
+    def interval(self, level: float) -> tuple[Floats, Floats]:
+        """The run of counts round the median whose probability is nearest to `level`: (first, last), both [n].
+
+        Equal tails of whole counts cover too much wherever a single count holds a good part of the probability (a
+        player who makes one three a game), so counts are added round the median, the likelier neighbour first, until
+        adding another would leave the level farther behind. Intervals of rising levels lie within each other.
+        """
+        return self.intervals((level,))[0]
+
+    def intervals(self, levels: Sequence[float]) -> list[tuple[Floats, Floats]]:
+        """`interval` for several levels at once, in the order given.
+
+        Raises:
+            PipelineError: when a level lies outside (0, 1).
+        """
+        if not all(0 < level < 1 for level in levels):
+            raise PipelineError(f"Interval levels lie strictly between 0 and 1: {tuple(levels)} do not.")
+        padded = np.pad(self.pmf(), ((0, 0), (1, 1)))
+        rows = np.arange(len(self))
+        low = high = self.quantile(0.5).astype(np.int64) + 1
+        held = padded[rows, np.minimum(high, padded.shape[1] - 1)]
+        found = [(low.astype(np.float64), high.astype(np.float64)) for _ in levels]
+        open_ = [np.ones(len(self), dtype=bool) for _ in levels]
+        for _ in range(padded.shape[1]):
+            below = padded[rows, np.maximum(low - 1, 0)]
+            above = padded[rows, np.minimum(high + 1, padded.shape[1] - 1)]
+            more = np.maximum(below, above)
+            grow = np.zeros(len(self), dtype=bool)
+            for place, level in enumerate(levels):
+                open_[place] &= (more > 0) & (np.abs(held + more - level) < np.abs(held - level))
+                grow |= open_[place]
+            if not grow.any():
+                break
+            down = grow & (below >= above)
+            low, high = low - down, high + (grow & ~down)
+            held = held + np.where(grow, more, 0.0)
+            for place in range(len(levels)):
+                kept = open_[place]
+                found[place] = np.where(kept, low, found[place][0]), np.where(kept, high, found[place][1])
+        return [(first - 1.0, last - 1.0) for first, last in found]
+
+    def pmf(self) -> Floats:
+        """P(Y = k) for k = 0..K + 1, [n, K + 2]; the last column is all that lies above K."""
+        ones, zeros = np.ones((len(self), 1)), np.zeros((len(self), 1))
+        return np.maximum(-np.diff(np.hstack([ones, self.survival, zeros]), axis=1), 0.0)
+
+    def crps(self, y: npt.ArrayLike) -> Floats:
+        """Continuous ranked probability score [n] in units of the count, 0 for a certain and right forecast.
+
+        sum over k of (P(Y > k) - 1[y > k])^2: the integral of Gneiting and Raftery (2007) for counts up to K + 1.
+        """
+        above = np.asarray(y, dtype=np.float64)[:, None] > np.arange(self.survival.shape[1])[None, :]
+        return ((self.survival - above) ** 2).sum(axis=1, dtype=np.float64)
+
+    def log_score(self, y: npt.ArrayLike) -> Floats:
+        """-log P(Y = y) in nats, [n]; probabilities are floored at 1e-12."""
+        actual = np.clip(np.asarray(y, dtype=np.int64), 0, self.largest + 1)
+        return -np.log(np.maximum(self.pmf()[np.arange(len(self)), actual], 1e-12))
+
+    def mapped(self, change: Callable[[Floats], Floats]) -> CountDistribution:
+        """The distributions with every survival probability put through a non-decreasing map of [0, 1] into itself."""
+        survival = np.asarray(change(self.survival), dtype=np.float64)
+        return CountDistribution(np.minimum.accumulate(np.clip(survival, 0.0, 1.0), axis=1))
+
+    def take(self, rows: npt.ArrayLike) -> CountDistribution:
+        """The distributions of those rows (indices or a mask), in that order."""
+        return CountDistribution(self.survival[np.asarray(rows)])
+
+    @classmethod
+    def concat(cls, parts: Sequence[CountDistribution]) -> CountDistribution:
+        """All rows one after another.
+
+        Raises:
+            PipelineError: when there is no part, or they end at different counts.
+        """
+        if len({part.largest for part in parts}) != 1:
+            raise PipelineError("Only distributions that end at the same count can be put together, one or more.")
+        return cls(np.concatenate([part.survival for part in parts]))
+
+    def _asked(
+        self, line: npt.ArrayLike, rows: npt.NDArray[np.integer[Any]] | None
+    ) -> tuple[Floats, npt.NDArray[np.integer[Any]]]:
+        at = np.arange(len(self)) if rows is None else rows
+        return np.broadcast_to(np.asarray(line, dtype=np.float64), at.shape), at
+
+    def _above(self, count: Floats, at: npt.NDArray[np.integer[Any]]) -> Floats:
+        """P(Y > count) of the rows `at` for whole counts; 0 above K."""
+        known = np.nan_to_num(count, nan=0.0)
+        place = np.clip(known, 0, self.largest).astype(np.int64)
+        chance = self.survival[at, place].astype(np.float64)
+        chance = np.where(known < 0, 1.0, np.where(known > self.largest, 0.0, chance))
+        return np.where(np.isnan(count), np.nan, chance)
+
+
+def negative_binomial(mean: npt.ArrayLike, dispersion: npt.ArrayLike, largest: int) -> CountDistribution:
+    """Negative binomial (Poisson with gamma-distributed rate) with variance mean + dispersion * mean^2.
+
+    Args:
+        mean: [n], floored at SMALLEST_MEAN.
+        dispersion: [n] or one number, 0 or more; 0 is Poisson.
+        largest: K; the little that lies above is put on K.
+
+    Raises:
+        PipelineError: when a mean or dispersion is missing or negative.
+    """
+    mu = np.asarray(mean, dtype=np.float64).ravel()
+    alpha = np.broadcast_to(np.asarray(dispersion, dtype=np.float64), mu.shape)
+    if not (np.isfinite(mu).all() and np.isfinite(alpha).all() and (mu >= 0).all() and (alpha >= 0).all()):
+        raise PipelineError("A negative binomial needs a finite, non-negative mean and dispersion in every row.")
+    mu = np.maximum(mu, SMALLEST_MEAN)
+    # Below 1e-6 the gamma functions of 1 / alpha cancel; the distribution is Poisson to eight digits there.
+    size = 1.0 / np.maximum(alpha, 1e-6)
+    count = np.arange(1, largest + 1)
+    # P(Y = k) / P(Y = k - 1) = (size + k - 1) / k * mu / (size + mu): products instead of gamma functions.
+    steps = (size[:, None] + (count - 1)) / count
+    steps *= (mu / (size + mu))[:, None]
+    pmf = np.cumprod(np.hstack([np.exp(-size * np.log1p(mu / size))[:, None], steps]), axis=1)
+    survival = np.zeros_like(pmf)
+    # Summed from above, so that small tails keep their digits; what lies above K is added to every one of them.
+    survival[:, :-1] = np.cumsum(pmf[:, :0:-1], axis=1)[:, ::-1]
+    survival[:, :-1] += np.maximum(1.0 - pmf.sum(axis=1), 0.0)[:, None]
+    return CountDistribution(np.minimum(survival, 1.0))
+
+
+@dataclass(frozen=True)
+class DispersionModel:
+    """Negative binomial whose dispersion is a smooth function of its mean, with an optional correction of its shape.
+
+    log dispersion = a + b x + c x^2, where x = log mean, held constant outside the means it was fitted on.
+
+    Attributes:
+        coefficients: a, b, c.
+        log_means: smallest and largest x of the fit.
+        pit: knots u -> share of outcomes whose probability integral transform lay below u, None for no correction.
+    """
+
+    coefficients: tuple[float, float, float]
+    log_means: tuple[float, float]
+    pit: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    @classmethod
+    def fit(cls, mean: npt.ArrayLike, y: npt.ArrayLike, *, largest: int | None = None) -> DispersionModel:
+        """Fit by maximum likelihood on forecasts that did not know their outcomes.
+
+        Args:
+            mean: [n] forecast means.
+            y: [n] counts that came.
+            largest: K; when given, a correction of the shape is learned too, and kept where it lowers the CRPS of the
+                last third of the rows, by more than noise, after being fitted on those before. Rows must then be in the
+                order of time.
+
+        Raises:
+            PipelineError: when there are fewer than 50 rows, or missing or negative values.
+        """
+        mu, actual = _fit_rows(mean, y)
+        model = cls._fit_dispersion(mu, actual)
+        if largest is None:
+            return model
+        cut = len(mu) * 2 // 3
+        early = cls._fit_dispersion(mu[:cut], actual[:cut])._with_pit(mu[:cut], actual[:cut], largest)
+        late = slice(cut, None)
+        gain = early._plain(mu[late], largest).crps(actual[late]) - early.distribution(mu[late], largest).crps(
+            actual[late]
+        )
+        # A gain below two standard errors is as likely the noise of those rows.
+        if gain.mean() <= 2 * gain.std() / np.sqrt(len(gain)):
+            return model
+        return model._with_pit(mu, actual, largest)
+
+    @classmethod
+    def _fit_dispersion(cls, mu: Floats, y: Floats) -> DispersionModel:
+        x = np.log(mu)
+        low, high = (float(value) for value in np.quantile(x, [0.005, 0.995]))
+        x = np.clip(x, low, high)
+        basis = np.column_stack([np.ones_like(x), x, x**2])
+        # A weak pull towards a Poisson-like 0.1 that is flat in x decides where the counts leave it open.
+        start, weight = np.array([np.log(0.1), 0.0, 0.0]), np.array([0.1, 1.0, 1.0])
+
+        def loss(b: Floats) -> tuple[float, Floats]:
+            log_alpha = np.clip(basis @ b, *np.log(DISPERSION_RANGE))
+            size = np.exp(-log_alpha)
+            terms = (
+                special.gammaln(y + size) - special.gammaln(size)
+                + size * np.log(size / (size + mu)) + y * np.log(mu / (size + mu))
+            )  # fmt: skip
+            slope = (
+                special.digamma(y + size) - special.digamma(size) + np.log(size / (size + mu)) + (mu - y) / (size + mu)
+            )
+            gradient = basis.T @ (slope * size)
+            pull = weight * (b - start)
+            return float(-terms.sum() + pull @ (b - start)), gradient + 2 * pull
+
+        found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B")
+        a, b, c = (float(value) for value in found.x)
+        return cls((a, b, c), (low, high))
+
+    def _with_pit(self, mu: Floats, y: Floats, largest: int) -> DispersionModel:
+        knots = np.linspace(0, 1, PIT_KNOTS)
+        share = mean_pit(self._plain(mu, largest), y, knots)
+        share = np.maximum.accumulate(np.clip(share, 0.0, 1.0))
+        return DispersionModel(self.coefficients, self.log_means, (tuple(knots.tolist()), tuple(share.tolist())))
+
+    def predict(self, mean: npt.ArrayLike) -> Floats:
+        """Dispersion [n] of forecasts with those means [n]: variance = mean + dispersion * mean^2."""
+        x = np.clip(np.log(np.maximum(np.asarray(mean, dtype=np.float64), SMALLEST_MEAN)), *self.log_means)
+        a, b, c = self.coefficients
+        return np.exp(np.clip(a + b * x + c * x**2, *np.log(DISPERSION_RANGE)))
+
+    def distribution(self, mean: npt.ArrayLike, largest: int) -> CountDistribution:
+        """The predictive distributions of forecasts with those means [n], on 0..largest."""
+        plain = self._plain(mean, largest)
+        if self.pit is None:
+            return plain
+        u, share = (np.asarray(values) for values in self.pit)
+        return plain.mapped(lambda survival: 1.0 - np.interp(1.0 - survival, u, share))
+
+    def _plain(self, mean: npt.ArrayLike, largest: int) -> CountDistribution:
+        return negative_binomial(mean, self.predict(mean), largest)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fitted numbers as plain JSON."""
+        return {
+            "kind": "negative binomial",
+            "coefficients": list(self.coefficients),
+            "log_means": list(self.log_means),
+            "pit": None if self.pit is None else [list(values) for values in self.pit],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> DispersionModel:
+        """The model of `to_dict`.
+
+        Raises:
+            PipelineError: when the content is not of that form.
+        """
+        try:
+            if content["kind"] != "negative binomial":
+                raise KeyError(content["kind"])
+            a, b, c = (float(value) for value in content["coefficients"])
+            low, high = (float(value) for value in content["log_means"])
+            pit = content["pit"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise PipelineError(f"This is no dispersion model: {error}.") from error
+        return cls((a, b, c), (low, high), None if pit is None else (tuple(pit[0]), tuple(pit[1])))
+
+
+def mean_pit(forecast: CountDistribution, y: npt.ArrayLike, knots: npt.ArrayLike) -> Floats:
+    """Share of outcomes whose probability integral transform lies below each knot, without randomisation.
+
+    A count y spreads evenly over P(Y < y)..P(Y <= y) (Czado, Gneiting and Held 2009); a calibrated forecast gives the
+    knots back.
+
+    Args:
+        forecast: of n rows.
+        y: [n] counts.
+        knots: values in [0, 1].
+    """
+    actual = np.asarray(y, dtype=np.float64)
+    low, high = forecast.under(actual), 1.0 - forecast.over(actual)
+    width = np.maximum(high - low, 1e-12)
+    return np.array([np.clip((u - low) / width, 0, 1).mean() for u in np.asarray(knots)])
+
+
+def _fit_rows(mean: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Floats]:
+    mu, actual = np.asarray(mean, dtype=np.float64).ravel(), np.asarray(y, dtype=np.float64).ravel()
+    if len(mu) != len(actual) or len(mu) < 50:
+        raise PipelineError(f"Dispersion needs 50 forecasts with their outcomes, not {len(mu)} and {len(actual)}.")
+    if not (np.isfinite(mu).all() and np.isfinite(actual).all() and mu.min() >= 0 and actual.min() >= 0):
+        raise PipelineError("Dispersion cannot be fitted on missing or negative means or counts.")
+    every = max(1, -(-len(mu) // FITTED_ROWS))
+    return np.maximum(mu[::every], SMALLEST_MEAN), actual[::every]

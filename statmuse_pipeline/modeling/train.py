@@ -1,0 +1,286 @@
+"""Training of one player's ensembles on the pooled prior, and of all players side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
+
+from statmuse_pipeline.domain import PipelineError, Stat
+from statmuse_pipeline.modeling.ensemble import Evidence, choose_served, expanding_folds, stacking_weights, vote
+from statmuse_pipeline.modeling.members import (
+    DEFAULT_PARAMS,
+    FAMILIES,
+    Standardizer,
+    export_boosted,
+    export_forest,
+    fit_boosted,
+    fit_forest,
+    fit_linear,
+    fit_predict,
+)
+from statmuse_pipeline.modeling.player_model import MODEL_COLUMNS, PlayerModel, StatModel
+from statmuse_pipeline.modeling.residuals import (
+    FOREST_INPUTS,
+    columns_needed,
+    design,
+    require,
+    scale_of,
+    stat_inputs,
+)
+
+_STATS = tuple(Stat)
+
+
+DEFAULT_CAPS: Mapping[Stat, float] = {
+    Stat.PTS: 0.2,
+    Stat.REB: 0.2,
+    Stat.AST: 0.1,
+    Stat.FG3M: 0.1,
+    Stat.STL: 0.2,
+    Stat.BLK: 0.2,
+    Stat.TOV: 0.3,
+    Stat.PRA: 0.25,
+}
+"""Largest shrinkage of each stat. Chosen on games before 2025 by forecasts of members that had not seen them: over all
+players the voting ensemble gains up to about here; at 0.5 it harms assists and threes."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How players are trained.
+
+    Attributes:
+        seed: of every random draw.
+        params: parameters of each family in `members.FAMILIES`.
+        folds: time-ordered folds of the stacking ensemble's out-of-fold forecasts.
+        stacking_ridge: penalty of the meta-learner, a row.
+        minimum_train_games: players with fewer games in train are served by the prior.
+        minimum_validation_games: with fewer, nothing can be shown to beat the prior, which is then served.
+        stats: which to fit; the others are served by the prior.
+        shrinkage: grid of lambda in served = prior + lambda * (ensemble - prior).
+        caps: largest lambda of each stat, for all players.
+    """
+
+    seed: int = 20211019
+    params: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: dict(DEFAULT_PARAMS))
+    folds: int = 3
+    stacking_ridge: float = 0.02
+    minimum_train_games: int = 30
+    minimum_validation_games: int = 10
+    stats: tuple[Stat, ...] = _STATS
+    shrinkage: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3)
+    caps: Mapping[Stat, float] = field(default_factory=lambda: dict(DEFAULT_CAPS))
+
+    def __post_init__(self) -> None:
+        if set(self.params) != set(FAMILIES):
+            raise PipelineError(
+                f"Training needs parameters of exactly {', '.join(FAMILIES)}; got {sorted(self.params)}."
+            )
+        if 0.0 not in self.shrinkage or not all(0 <= value <= 1 for value in self.shrinkage):
+            raise PipelineError(f"The shrinkage grid must lie in [0, 1] and hold 0, the prior; got {self.shrinkage}.")
+        if self.folds < 1 or self.minimum_train_games < 20:
+            raise PipelineError("Training needs at least 1 fold and 20 games in train.")
+        if set(self.caps) != set(Stat) or not all(0 <= cap <= 1 for cap in self.caps.values()):
+            raise PipelineError("Training needs a cap in [0, 1] for the shrinkage of every stat.")
+
+    def with_params(self, family: str, params: Mapping[str, float]) -> TrainConfig:
+        """A copy with some parameters of one family replaced."""
+        if family not in FAMILIES:
+            raise PipelineError(f"{family!r} is no model family: use one of {', '.join(FAMILIES)}.")
+        return replace(self, params={**self.params, family: {**self.params[family], **params}})
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """One player's played games as arrays, sorted by date."""
+
+    frame: pd.DataFrame
+    train: slice
+    validation: slice
+    priors: np.ndarray  # [rows, stats]
+    actuals: np.ndarray  # [rows, stats]
+
+    @property
+    def targets(self) -> np.ndarray:
+        return (self.actuals - self.priors) / scale_of(self.priors)
+
+
+def train_player(player_id: int, rows: pd.DataFrame, config: TrainConfig) -> PlayerModel:
+    """Fit the members, ensembles and shrinkage of every stat of one player.
+
+    Members are fitted on the rows of `split == "train"`; the stacking weights on time-ordered out-of-fold forecasts
+    within them; the served ensemble and its shrinkage are chosen on the rows of `split == "validation"`, and nothing
+    is fitted again after that. So on validation no stat is served worse than the prior.
+
+    Args:
+        player_id: whose rows they are.
+        rows: the player's train and validation rows in any order, columns `residuals.columns_needed()`: `split`,
+            walk-forward `prior_{s}` (tip-off) and `prior_{s}_pregame` of every stat, the pregame features and the
+            columns of `residuals.add_residual_history`. Rows with min = 0 or without a prior are left out.
+        config: how.
+
+    Returns:
+        The model; a stat that could not be fitted is in `failures` with the reason and served by the prior.
+
+    Raises:
+        PipelineError: when columns are missing or rows of another player are among them.
+    """
+    require(rows, list(columns_needed()))
+    if (rows["player_id"] != player_id).any():
+        raise PipelineError(f"The rows of player {player_id} hold games of other players: group them by player_id.")
+    data = _prepare(rows)
+    games = data.train.stop
+    if games < config.minimum_train_games:
+        reason = f"{games} games in train, at least {config.minimum_train_games} are needed"
+        return PlayerModel(player_id, {}, dict.fromkeys(_STATS, reason))
+    try:
+        return _fit_all(player_id, data, config)
+    except Exception as error:
+        return PlayerModel(player_id, {}, dict.fromkeys(_STATS, f"forest: {type(error).__name__}: {error}"))
+
+
+def _prepare(rows: pd.DataFrame) -> _Rows:
+    played = rows[(rows["min"] > 0) & rows["split"].isin(["train", "validation"])]
+    names = [stat.column for stat in _STATS]
+    priors = played[[f"prior_{name}" for name in names]].to_numpy(dtype=float)
+    actuals = played[names].to_numpy(dtype=float)
+    known = np.isfinite(priors).all(axis=1) & np.isfinite(actuals).all(axis=1)
+    in_validation = (played["split"] == "validation").to_numpy()[known]
+    # "train" before "validation" and by date within: the split cuts at a date, so that this is the order of time.
+    order = np.lexsort((played["game_date"].to_numpy()[known], in_validation))
+    kept = np.flatnonzero(known)[order]
+    games = int((~in_validation).sum())
+    return _Rows(played.iloc[kept], slice(0, games), slice(games, len(kept)), priors[kept], actuals[kept])
+
+
+def _fit_all(player_id: int, data: _Rows, config: TrainConfig) -> PlayerModel:
+    seed = config.seed + player_id % 1_000_003
+    raw = design(data.frame, FOREST_INPUTS)
+    scaler = Standardizer.fit(raw[data.train])
+    inputs, targets = scaler.transform(raw), data.targets
+    train_inputs, train_targets = inputs[data.train], targets[data.train]
+    folds = expanding_folds(len(train_inputs), config.folds)
+    params = config.params["random_forest"]
+    out_of_fold = np.concatenate([
+        fit_predict("random_forest", train_inputs[fit], train_targets[fit], train_inputs[new], params, seed)
+        for fit, new in folds
+    ])  # fmt: skip
+    forest = export_forest(fit_forest(train_inputs, train_targets, params, seed))
+    on_validation = forest.predict(inputs[data.validation])
+    stats: dict[Stat, StatModel] = {}
+    failures: dict[Stat, str] = {}
+    for position, stat in enumerate(_STATS):
+        if stat not in config.stats:
+            continue
+        try:
+            stats[stat] = _fit_stat(
+                stat, data, config, seed, out_of_fold[:, position], on_validation[:, position], folds
+            )
+        except Exception as error:
+            failures[stat] = f"{type(error).__name__}: {error}"
+    return PlayerModel(player_id, stats, failures, forest, scaler)
+
+
+def _fit_stat(
+    stat: Stat,
+    data: _Rows,
+    config: TrainConfig,
+    seed: int,
+    forest_out_of_fold: np.ndarray,
+    forest_on_validation: np.ndarray,
+    folds: list[tuple[slice, slice]],
+) -> StatModel:
+    position = _STATS.index(stat)
+    raw = design(data.frame, stat_inputs(stat))
+    scaler = Standardizer.fit(raw[data.train])
+    inputs = scaler.transform(raw)
+    train_inputs, target = inputs[data.train], data.targets[data.train, position]
+    if not np.ptp(target) > 0:
+        raise ValueError("every residual in train is the same: there is nothing to learn")
+    boosting, net = config.params["xgboost"], config.params["elastic_net"]
+    out_of_fold = [forest_out_of_fold]
+    for family, params in (("xgboost", boosting), ("elastic_net", net)):
+        parts = [
+            fit_predict(family, train_inputs[fit], target[fit], train_inputs[new], params, seed) for fit, new in folds
+        ]
+        out_of_fold.append(np.concatenate(parts))
+    earlier = slice(folds[0][1].start, data.train.stop)
+    blocks = np.column_stack(out_of_fold)
+    weights = stacking_weights(blocks, data.targets[earlier, position], config.stacking_ridge)
+    boosted = export_boosted(fit_boosted(train_inputs, target, boosting, seed))
+    linear = fit_linear(train_inputs, target, net)
+    new_inputs = inputs[data.validation]
+    members = np.column_stack([forest_on_validation, boosted.predict(new_inputs), linear.predict(new_inputs)])
+    evidence = _evidence(data, data.validation, position, members, weights)
+    games = len(evidence.actual)
+    grid = config.shrinkage if games >= config.minimum_validation_games else (0.0,)
+    served = choose_served(evidence, _evidence(data, earlier, position, blocks, weights), grid, config.caps[stat])
+    model = StatModel(stat, scaler, boosted, linear, weights, served, {})
+    errors = _errors(model.means_from(members, evidence.prior), evidence.actual)
+    return replace(model, metrics={"train_games": data.train.stop, **errors})
+
+
+def _evidence(data: _Rows, part: slice, position: int, members: np.ndarray, weights: np.ndarray) -> Evidence:
+    prior = data.priors[part, position]
+    scale = scale_of(prior)
+    ensembles = {"voting": prior + scale * vote(members), "stacking": prior + scale * (members @ weights)}
+    return Evidence(prior, data.actuals[part, position], ensembles)
+
+
+def _errors(means: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
+    """Validation RMSE and MAE of every column of `MODEL_COLUMNS`."""
+    if not len(actual):
+        return {"validation_games": 0, "rmse": {}, "mae": {}}
+    errors = means - actual[:, None]
+    return {
+        "validation_games": len(actual),
+        "rmse": dict(zip(MODEL_COLUMNS, np.sqrt((errors**2).mean(axis=0)).round(6).tolist(), strict=True)),
+        "mae": dict(zip(MODEL_COLUMNS, np.abs(errors).mean(axis=0).round(6).tolist(), strict=True)),
+    }
+
+
+def train_players(
+    groups: Iterable[tuple[int, pd.DataFrame]], config: TrainConfig, workers: int = 2
+) -> Iterator[tuple[int, PlayerModel | str]]:
+    """Train players side by side in processes, or wherever a surrounding `joblib.parallel_config` says.
+
+    Args:
+        groups: (player_id, rows) as for `train_player`; columns that training does not need are dropped before they
+            travel to a worker.
+        config: how.
+        workers: processes; 1 trains in this one.
+
+    Yields:
+        (player_id, model), or (player_id, reason) for a player that could not be trained at all, in the order of
+        `groups` and as they get done.
+    """
+    needed = list(columns_needed())
+    slim = [(player, rows[[name for name in needed if name in rows]]) for player, rows in groups]
+    done = 0
+    for _ in range(2):
+        try:
+            pool = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs", batch_size=4)
+            for result in pool(delayed(_train_one)(player, rows, config) for player, rows in slim[done:]):
+                done += 1
+                yield result
+        except TerminatedWorkerError:
+            # A worker was killed (memory, a signal). Training is repeatable, so the rest gets one new pool.
+            continue
+        return
+    for player, _rows in slim[done:]:
+        yield player, "the training process was killed twice: give it more memory or fewer workers"
+
+
+def _train_one(player_id: int, rows: pd.DataFrame, config: TrainConfig) -> tuple[int, PlayerModel | str]:
+    try:
+        with threadpool_limits(1):
+            return player_id, train_player(player_id, rows, config)
+    except Exception as error:
+        return player_id, str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""Artefacts on disk and their metadata in the warehouse."""

@@ -1,0 +1,1 @@
+"""Where game logs and quotes come from."""

@@ -1,0 +1,1 @@
+"""The SQL database: validated, idempotent, one source only."""

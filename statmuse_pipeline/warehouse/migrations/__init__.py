@@ -1,0 +1,1 @@
+"""Alembic migrations of the warehouse, run from Python by `warehouse.engine`."""
