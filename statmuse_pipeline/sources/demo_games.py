@@ -133,7 +133,7 @@ def _position_shift(usual: np.ndarray, available: np.ndarray) -> np.ndarray:
     """What players gain in role through absences at their own position."""
     shift = np.empty_like(usual)
     for group in range(3):
-        seats = GROUP_OF_SEAT == group
+        seats = group == GROUP_OF_SEAT
         whole = special.expit(usual[..., seats]).sum(axis=2, keepdims=True)
         here = special.expit(available[..., seats]).sum(axis=2, keepdims=True)
         shift[..., seats] = _SAME_POSITION * np.log(whole / np.maximum(here, 0.1 * whole))

@@ -311,7 +311,7 @@ LIKENESS = {
     "FGA": (0.06, 0.12, 0.03, 0.15), "FG3A": (0.08, 0.15, 0.05, 0.12), "FTM": (0.08, 0.15, 0.04, 0.15),
     "OREB": (0.06, 0.12, 0.03, 0.15),
 }  # fmt: skip
-"""Allowed distance from the real league. Minutes vary less within a season: no roles that turn over night, no blowouts."""
+"""Allowed distance from the real league. Minutes vary less within a season: no roles turn over night, no blowouts."""
 
 
 def likeness(logs: pd.DataFrame) -> pd.DataFrame:
@@ -398,7 +398,7 @@ def test_forecasts_from_the_history_alone_come_close_to_the_truth(
         width = DispersionModel.fit(means.loc[fit, stat.value], features.loc[fit, stat.column])
         forecast = width.distribution(means.loc[test, stat.value], LARGEST_COUNT[stat])
         p = np.column_stack([forecast.over(line) for line in lines])
-        of_stat = last_truth[0][last_truth[0]["stat"] == stat].pivot(index=KEYS, columns="line", values="p_over")
+        of_stat = last_truth[0][last_truth[0]["stat"] == stat].pivot_table(index=KEYS, columns="line", values="p_over")
         truth = of_stat.loc[index].to_numpy()
         came = features.loc[test, stat.column].to_numpy()[:, None] > np.array(lines)
         distance += np.abs(p - truth).sum()
