@@ -7,7 +7,7 @@ import pandas as pd
 
 from statmuse_pipeline.contracts import FEATURE_KEYS, TARGETS
 from statmuse_pipeline.domain import InformationLevel
-from statmuse_pipeline.features import availability, minutes, opponent, rolling, rotation, schedule
+from statmuse_pipeline.features import availability, lineup, minutes, opponent, rolling, rotation, schedule
 from statmuse_pipeline.features.catalog import Feature
 from statmuse_pipeline.features.rows import prepare_rows
 
@@ -39,13 +39,15 @@ def build_features(
     rows = prepare_rows(player_games, players, upcoming)
     history = rolling.player_history(rows)
     members = rotation.team_members(rows, history)
+    tonight = rotation.take_part(rows, history, members)
     columns = {
         **rolling.recent_form(rows, history),
         **schedule.schedule_features(rows, games, history),
         **schedule.profile_features(rows, players),
         **opponent.opponent_features(rows, history),
         **rotation.role_features(rows, history, members),
-        **availability.availability_features(rows, history, members),
+        **availability.availability_features(rows, history, members, tonight),
+        **lineup.lineup_features(rows, history, members, tonight),
     }
     values = np.column_stack([column.astype(np.float32) for column in columns.values()])
     whole = "float64" if rows.upcoming.any() else "int64"
@@ -60,7 +62,7 @@ def build_features(
 
 
 def _features() -> list[Feature]:
-    parts = (rolling, schedule, opponent, rotation, availability, minutes)
+    parts = (rolling, schedule, opponent, rotation, availability, lineup, minutes)
     return [feature for part in parts for feature in part.catalog()]
 
 
