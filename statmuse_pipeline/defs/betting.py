@@ -39,14 +39,16 @@ def market_quotes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
 
     seasons = sorted(context.partition_keys)
     # Simulated games have no market: real quotes belong to real games alone.
-    folder = workspace.settings.archive if workspace.choice.source.name != "demo" else None
-    files = QuoteFiles(folder)
+    real = workspace.choice.source.name != "demo"
+    files = QuoteFiles(workspace.settings.archive, workspace.quotes) if real else QuoteFiles(None)
     common = {
-        "quotes": files.fingerprint(),
         "code": code_version("warehouse/names.py", "betting/hygiene.py", "sources/quote_files.py"),
     }
     versions = {
-        season: fingerprint({**common, "season": season_fingerprint(workspace.engine, season)}) for season in seasons
+        season: fingerprint(
+            {**common, "quotes": files.fingerprint(season), "season": season_fingerprint(workspace.engine, season)}
+        )
+        for season in seasons
     }
     receipts = {season: workspace.shelf.receipt(f"quotes/{season}") for season in seasons}
     stale = [

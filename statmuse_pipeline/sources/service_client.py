@@ -203,7 +203,7 @@ class ServiceClient:
                     return self._once(question, send, read, timeout or self.timeout)
         except Refused as error:
             if error.status in self.absent:
-                raise NotThere(f"{self.service} has no {question.told} (HTTP {error.status}).") from error
+                raise NotThere(f"{self.service} does not know {question.told} (HTTP {error.status}).") from error
             raise self.refusal(error, question) from error
         except CutOff as error:
             raise ServiceFailing(
@@ -216,7 +216,7 @@ class ServiceClient:
             ) from error
         except requests.RequestException as error:
             raise ServiceFailing(
-                f"{self.service} cannot be reached for {question.told} ({_reason(error)}): {self.way_out}."
+                f"{self.service} cannot be reached for {question.told} ({reason(error)}): {self.way_out}."
             ) from error
         raise AssertionError("stamina either returns or raises")
 
@@ -336,7 +336,7 @@ def worth_another_try(error: Exception) -> bool | float:
     return isinstance(error, lost)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """The innermost cause in a few words; urllib3's wrapping repeats the address several times."""
     cause = getattr(error.args[0], "reason", error.args[0]) if error.args else error
     return str(cause).rsplit("): ", 1)[-1] or type(error).__name__
