@@ -42,7 +42,14 @@ def market_quotes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
     real = workspace.choice.source.name != "demo"
     files = QuoteFiles(workspace.settings.archive, workspace.quotes) if real else QuoteFiles(None)
     common = {
-        "code": code_version("warehouse/names.py", "betting/hygiene.py", "sources/quote_files.py"),
+        "code": code_version(
+            "warehouse/names.py",
+            "warehouse/people.py",
+            "warehouse/spelling.py",
+            "warehouse/quoted_games.py",
+            "betting/hygiene.py",
+            "sources/quote_files.py",
+        ),
     }
     versions = {
         season: fingerprint(
