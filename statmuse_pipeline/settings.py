@@ -26,17 +26,6 @@ class Settings(BaseSettings):
     dry_run: bool = Field(False, validation_alias="DRY_RUN")
     nba_fallback_limit: int = Field(25, ge=0, validation_alias="NBA_FALLBACK_LIMIT")
     """How many single-player requests may follow when a season request keeps failing."""
-    odds_api_key: SecretStr | None = Field(None, validation_alias="ODDS_API_KEY")
-    odds_api_url: str = Field(
-        "https://api.the-odds-api.com", pattern=r"^https?://[^\s/]+", validation_alias="ODDS_API_URL"
-    )
-    odds_api_regions: Annotated[tuple[str, ...], NoDecode] = Field(
-        ("us",), min_length=1, validation_alias="ODDS_API_REGIONS"
-    )
-    odds_api_bookmakers: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ODDS_API_BOOKMAKERS")
-    """Instead of the regions, where some are named."""
-    odds_api_reserve: int = Field(20, ge=0, validation_alias="ODDS_API_RESERVE")
-    """Credits that are never spent."""
     source: Literal["auto", "archive", "nba_api", "demo"] = Field("auto", validation_alias="STATMUSE_SOURCE")
     archive: Path | None = Field(None, validation_alias="STATMUSE_ARCHIVE")
     data: Path = Field(Path("data"), validation_alias="STATMUSE_DATA")
@@ -53,6 +42,22 @@ class Settings(BaseSettings):
     tuning_trials: int = Field(12, ge=0, validation_alias="STATMUSE_TUNING_TRIALS")
     tuning_seconds: float = Field(300.0, gt=0, validation_alias="STATMUSE_TUNING_SECONDS")
     """Bounds on the Optuna study of each model family."""
+    odds_api_key: SecretStr | None = Field(None, validation_alias="ODDS_API_KEY")
+    odds_api_url: str = Field(
+        "https://api.the-odds-api.com", pattern=r"^https?://[^\s/]+", validation_alias="ODDS_API_URL"
+    )
+    odds_api_regions: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("us",), min_length=1, validation_alias="ODDS_API_REGIONS"
+    )
+    odds_api_bookmakers: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ODDS_API_BOOKMAKERS")
+    """Instead of the regions, where some are named."""
+    odds_api_reserve: int = Field(20, ge=0, validation_alias="ODDS_API_RESERVE")
+    """Credits that are never spent."""
+    injury_report_url: str = Field(
+        "https://ak-static.cms.nba.com/referee/injury",
+        pattern=r"^https?://[^\s/]+",
+        validation_alias="INJURY_REPORT_URL",
+    )
 
     @field_validator("seasons", "odds_api_regions", "odds_api_bookmakers", mode="before")
     @classmethod

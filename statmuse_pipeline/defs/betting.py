@@ -11,6 +11,7 @@ from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
 from statmuse_pipeline.defs.partitions import ONE_RUN, SEASONS
 from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.defs.services import fetched_quotes
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def market_quotes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
     seasons = sorted(context.partition_keys)
     # Simulated games have no market: real quotes belong to real games alone.
     real = workspace.choice.source.name != "demo"
-    files = QuoteFiles(workspace.settings.archive, workspace.quotes) if real else QuoteFiles(None)
+    files = QuoteFiles(workspace.settings.archive, fetched_quotes(workspace)) if real else QuoteFiles(None)
     common = {
         "code": code_version(
             "warehouse/names.py",

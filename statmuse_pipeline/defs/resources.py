@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from statmuse_pipeline.datasets.store import DatasetStore
     from statmuse_pipeline.registry.store import ArtefactStore
     from statmuse_pipeline.sources.choose import Choice
-    from statmuse_pipeline.sources.odds_api_client import OddsApiClient
 
 Item = TypeVar("Item")
 Progress = Callable[[Iterable[Item], int, str], Iterator[Item]]
@@ -98,27 +97,6 @@ class Workspace:
         from statmuse_pipeline.registry.store import ArtefactStore
 
         return ArtefactStore(self.settings.models_path)
-
-    @property
-    def quotes(self) -> Path:
-        """Where fetched quotes are kept."""
-        return self.settings.data / "fetched_quotes"
-
-    @cached_property
-    def odds_api(self) -> OddsApiClient:
-        """The Odds API, as configured; what it answers is kept among the raw responses."""
-        from statmuse_pipeline.sources.odds_api_client import OddsApiClient
-        from statmuse_pipeline.sources.raw_store import RawStore
-
-        settings = self.settings
-        return OddsApiClient(
-            key=settings.odds_api_key.get_secret_value() if settings.odds_api_key else "",
-            base_url=settings.odds_api_url,
-            regions=settings.odds_api_regions,
-            bookmakers=settings.odds_api_bookmakers,
-            reserve=settings.odds_api_reserve,
-            store=RawStore(settings.data / "raw_responses"),
-        )
 
     @property
     def reports(self) -> Path:
