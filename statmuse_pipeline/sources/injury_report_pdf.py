@@ -26,6 +26,8 @@ FIELDS = ("game_date", "game_time", "matchup", "team", "player_name", "status", 
 NOT_SUBMITTED = "NOT YET SUBMITTED"
 LEFT_SLACK = 3.0
 """Points by which a cell may begin left of its header."""
+INSIDE = 8.0
+"""Points right of a column's beginning at which a rule that divides its rows is looked for."""
 WORD_GAP = 1.2
 """Points between letters from which on they are two words: the report's spaces are narrow."""
 
@@ -92,7 +94,7 @@ def read_injury_report(content: bytes) -> InjuryReportTable:
     lefts = _columns(every)
     rows: list[_Row] = []
     for lines, rules in pages:
-        rows += _page_rows(lines, [y for y, x0, x1 in rules if x0 <= lefts[_STATUS] + LEFT_SLACK <= x1], lefts, rows)
+        rows += _page_rows(lines, [y for y, x0, x1 in rules if x0 <= lefts[_STATUS] + INSIDE <= x1], lefts, rows)
     return _table(_moment(title), rows)
 
 

@@ -65,6 +65,8 @@ class InjuryStatuses:
     Attributes:
         statuses: `STATUS_TYPES`.
         not_submitted: game_date, team: whose report was still missing; not being listed means nothing for them.
+        submitted: game_date, team: whose report was there, also where it names nobody (then by abbreviation, from
+            the match-up); None where the source does not tell.
         problems: text, reason: entries that could not be understood.
         reported_at: the moment of the newest information (UTC).
         age: how old that was at the moment asked about.
@@ -73,6 +75,7 @@ class InjuryStatuses:
 
     statuses: pd.DataFrame
     not_submitted: pd.DataFrame
+    submitted: pd.DataFrame | None
     problems: pd.DataFrame
     reported_at: datetime
     age: timedelta
@@ -187,6 +190,7 @@ class NbaInjuryReports:
         return InjuryStatuses(
             statuses[list(STATUS_TYPES)].astype(STATUS_TYPES),
             table.not_submitted[["game_date", "team"]],
+            _submitted(table),
             table.problems,
             table.reported_at,
             age,
@@ -257,6 +261,7 @@ class ArchiveInjuries:
         return InjuryStatuses(
             statuses[list(STATUS_TYPES)].astype(STATUS_TYPES),
             pd.DataFrame({"game_date": pd.Series(dtype="datetime64[ns]"), "team": pd.Series(dtype="str")}),
+            None,
             self._problems,
             newest,
             moment - newest,
@@ -304,6 +309,19 @@ def _transactions(raw: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     told = (name + " | " + frame["team"] + " | " + notes).astype("str")
     problems = pd.DataFrame({"text": told, "reason": reason})[reason != ""].reset_index(drop=True)
     return frame[reason == ""].sort_values(["date", "out"], kind="stable", ignore_index=True), problems
+
+
+def _submitted(table: InjuryReportTable) -> pd.DataFrame:
+    """Teams with a player listed, and both abbreviations of every match-up in which nobody's report is missing.
+
+    A team of a listed match-up that is neither named nor missing has handed in a report with nobody on it.
+    """
+    named = table.rows[["game_date", "team"]]
+    listed = pd.concat([table.rows, table.not_submitted])[["game_date", "matchup"]].drop_duplicates()
+    waiting = pd.MultiIndex.from_frame(table.not_submitted[["game_date", "matchup"]])
+    complete = listed[~pd.MultiIndex.from_frame(listed).isin(waiting)]
+    sides = complete.assign(team=complete["matchup"].str.split("@")).explode("team")[["game_date", "team"]]
+    return pd.concat([named, sides]).drop_duplicates(ignore_index=True)
 
 
 def _aware(moment: datetime) -> datetime:

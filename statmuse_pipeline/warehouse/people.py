@@ -68,7 +68,7 @@ def resolve_people(
     season_start = rows["date"].dt.year - (rows["date"].dt.month < 8)
     ends = (season_start + 1).mod(100).astype("str").str.zfill(2)
     keyed = rows[["player_name", "team", "date"]].assign(
-        season=season_start.astype("str") + "-" + ends, team_id=_team_ids(rows["team"], teams)
+        season=season_start.astype("str") + "-" + ends, team_id=team_ids(rows["team"], teams)
     )
     pairs = keyed.drop_duplicates(ignore_index=True)
     pairs["pair"] = np.arange(len(pairs))
@@ -101,6 +101,26 @@ def without_returned(statuses: pd.DataFrame, player_games: pd.DataFrame, day: pd
     last = statuses["player_id"].map(past.groupby("player_id")["game_date"].max())
     reported = statuses["reported_at"].dt.tz_convert("America/New_York").dt.tz_localize(None)
     return statuses[~(last >= reported)]
+
+
+def team_ids(names: pd.Series, teams: pd.DataFrame) -> pd.Series:
+    """Ids by full name, abbreviation or the name's end (`Celtics`, `Blazers`); missing where none or several fit.
+
+    Args:
+        names: as lists have them.
+        teams: team_id, name and, where abbreviations are to be understood, abbreviation.
+    """
+    full = {team_key(name): int(team_id) for name, team_id in zip(teams["name"], teams["team_id"], strict=True)}
+    short = dict(zip(teams["abbreviation"], teams["team_id"], strict=True)) if "abbreviation" in teams else {}
+
+    def team_id(name: object) -> int | None:
+        asked = team_key(str(name))
+        if asked in full or name in short:
+            return full.get(asked) or int(short[name])
+        ends = [known for team, known in full.items() if asked and team.endswith(f" {asked}")]
+        return ends[0] if len(ends) == 1 else None
+
+    return names.map({name: team_id(name) for name in names.dropna().unique()}).astype("Int64")
 
 
 def roster_of(player_games: pd.DataFrame) -> pd.DataFrame:
@@ -201,20 +221,6 @@ def _born_otherwise(candidates: pd.DataFrame, players: pd.DataFrame) -> np.ndarr
     born = candidates["player_id"].map(players.set_index("player_id")["birthdate"]).dt.strftime("%Y-%m-%d")
     differs = said.notna() & born.notna() & (said != born)
     return (differs & ~candidates["rostered"]).to_numpy(dtype=bool)
-
-
-def _team_ids(names: pd.Series, teams: pd.DataFrame) -> pd.Series:
-    """Ids by full name or by its end (`Celtics`, `Blazers`); missing where it is neither or fits several."""
-    full = {team_key(name): int(team_id) for name, team_id in zip(teams["name"], teams["team_id"], strict=True)}
-
-    def team_id(name: object) -> int | None:
-        asked = team_key(str(name))
-        if asked in full:
-            return full[asked]
-        ends = [known for team, known in full.items() if asked and team.endswith(f" {asked}")]
-        return ends[0] if len(ends) == 1 else None
-
-    return names.map({name: team_id(name) for name in names.dropna().unique()}).astype("Int64")
 
 
 def _by_name(names: pd.Series, players: pd.DataFrame) -> pd.DataFrame:

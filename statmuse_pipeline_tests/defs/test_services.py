@@ -12,14 +12,17 @@ from typer.testing import CliRunner
 
 from statmuse_pipeline.cli import app
 from statmuse_pipeline.defs.betting import read_quotes
+from statmuse_pipeline.defs.injuries import known_injuries, store_injuries
 from statmuse_pipeline.defs.pipeline import INGEST_ASSETS, materialize
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.services import fetched_quotes, injuries, odds_api
 from statmuse_pipeline.domain import PipelineError
 from statmuse_pipeline.settings import load_settings
-from statmuse_pipeline.sources.injury_reports import ArchiveInjuries, NbaInjuryReports
+from statmuse_pipeline.sources.injury_reports import ArchiveInjuries, NbaInjuryReports, start_of
 from statmuse_pipeline.sources.odds_api import fetch_quotes
 from statmuse_pipeline.sources.quote_files import store_quotes
+from statmuse_pipeline_tests.sources.injury_report_maker import Layout, injury_report
+from statmuse_pipeline_tests.sources.local_http import Reply, listening
 from statmuse_pipeline_tests.sources.odds_api_server import KEY, OddsServer, book, event, outcome, served_odds
 from statmuse_pipeline_tests.warehouse.little_league import game_logs, schedule
 
@@ -89,6 +92,52 @@ def test_injury_statuses_come_from_where_the_game_logs_do(folder: Path) -> None:
     assert live.client.base_url == "http://127.0.0.1:9/injury"
     assert live.client.store is not None
     assert injuries(workspace(folder, STATMUSE_SOURCE="demo")) is None
+
+
+def test_a_day_s_injuries_become_ids_and_are_kept_for_the_night(folder: Path) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    place = workspace(folder)
+    materialize(INGEST_ASSETS, instance, place, SEASON)
+    day, game = dt.date(2023, 11, 7), ("11/07/2023", "07:00 (ET)", "ATL@BOS")
+    rows = [
+        (*game, "Atlanta Hawks", "Ackerman, Bruno", "Out", "Injury/Illness - Left Ankle; Sprain"),
+        (*game, "Atlanta Hawks", "Atall, Nobody", "Out", "G League - Two-Way"),
+        ("11/08/2023", "07:00 (ET)", "CHI@LAC", "Chicago Bulls", "Castellano, Aaron", "Doubtful", "Rest"),
+    ]
+    report = injury_report(rows, Layout(title="Injury Report: 11/07/23 05:30 PM"))
+    moment = dt.datetime(2023, 11, 7, 22, 40, tzinfo=dt.UTC)
+    published = "/Injury-Report_2023-11-07_05PM.pdf"
+    with listening(lambda request: Reply(report) if request.path == published else Reply("", 403)) as url:
+        live = workspace(folder, STATMUSE_SOURCE="nba_api", INJURY_REPORT_URL=url)
+        known = known_injuries(live, day, moment)
+    assert known is not None
+    assert known.statuses[["player_id", "team_id", "status", "method"]].to_numpy().tolist() == [[12, 1, "Out", "exact"]]
+    assert known.unresolved["player_name"].tolist() == ["Atall, Nobody"]
+    assert known.reports is not None
+    assert sorted(known.reports["team_id"]) == [1, 2], "Boston's report names nobody"
+    kept = store_injuries(live, day, known)
+    assert kept == live.shelf.folder("injuries/2023-11-07")
+    back = pd.read_parquet(kept / "injuries.parquet")
+    assert (back["reported_at"] == pd.Timestamp("2023-11-07 22:30", tz="UTC")).all()
+    assert known_injuries(workspace(folder, STATMUSE_SOURCE="demo"), day, moment) is None
+
+
+def test_of_the_archive_s_transactions_who_has_played_since_is_no_longer_out(folder: Path) -> None:
+    instance = dg.DagsterInstance.ephemeral()
+    gone = [("2023-11-03", "Hawks", None, "Bruno Ackerman", "sprained ankle (DTD)"),
+            ("2023-11-03", "Clippers", None, "Bruno Drummondson", "torn ACL (out for season)")]  # fmt: skip
+    written = pd.DataFrame(gone, columns=["date", "team", "acquired", "relinquished", "notes"])
+    written.assign(date=pd.to_datetime(written["date"])).to_parquet(folder / "archive" / "injuries.parquet")
+    logs = game_logs()
+    logs = logs[~((logs["PLAYER_NAME"] == "Bruno Drummondson") & (logs["GAME_DATE"] > "2023-11-03"))]
+    logs.to_parquet(folder / "archive" / "game_logs" / "2023-24.parquet")
+    place = workspace(folder)
+    materialize(INGEST_ASSETS, instance, place, SEASON)
+    for day, players in ((dt.date(2023, 11, 4), [12, 42]), (dt.date(2023, 11, 6), [42])):
+        known = known_injuries(place, day, start_of(day))
+        assert known is not None
+        assert sorted(known.statuses["player_id"]) == players
+        assert known.reports is None
 
 
 def test_the_command_fetches_keeps_and_tells_what_was_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,8 @@ class Layout:
     header: Sequence[str] = HEADER
     lefts: Sequence[float] = LEFTS
     rules: bool = True
+    indent: float = 2.0
+    """From a cell's border to its text."""
     header_on_every_page: bool = False
     footer: bool = True
     footer_text: str | None = None
@@ -116,7 +118,7 @@ def _rule(canvas: Canvas, layout: Layout, y: float) -> None:
     """A cell's lower edge, column by column."""
     if layout.rules:
         for left, right in zip(layout.lefts, (*layout.lefts[1:], RIGHT + 2), strict=True):
-            canvas.line(left - 2, HEIGHT - y, right - 2, HEIGHT - y)
+            canvas.line(left - layout.indent, HEIGHT - y, right - layout.indent, HEIGHT - y)
 
 
 def _words(canvas: Canvas, x: float, y: float, text: str, size: float = SIZE) -> None:

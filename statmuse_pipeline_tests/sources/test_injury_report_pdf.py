@@ -46,6 +46,7 @@ def read(table: InjuryReportTable) -> list[list[str]]:
     [
         Layout(),
         Layout(rules=False),
+        Layout(indent=0.0),
         Layout(bottom=130.0),
         Layout(bottom=130.0, header_on_every_page=True),
         Layout(bottom=160.0, split_cells=True),
@@ -53,8 +54,8 @@ def read(table: InjuryReportTable) -> list[list[str]]:
         Layout(footer=False),
         Layout(lefts=(15.0, 90.0, 160.0, 234.0, 362.0, 486.0, 594.0)),
     ],
-    ids=["one page", "no rules", "pages", "headers", "a reason over the page", "pages without rules", "no footer",
-         "other columns"],
+    ids=["one page", "no rules", "text at the border", "pages", "headers", "a reason over the page",
+         "pages without rules", "no footer", "other columns"],
 )  # fmt: skip
 def test_every_row_is_read_whole_and_in_order(layout: Layout) -> None:
     table = read_injury_report(injury_report(ROWS, layout))

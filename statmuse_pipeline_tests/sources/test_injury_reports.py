@@ -306,6 +306,15 @@ def test_transactions_tell_who_had_left_and_not_come_back_before_the_day(
     assert (known.statuses["game_date"] == pd.Timestamp(day)).all()
 
 
+def test_a_team_without_injuries_has_reported_where_its_game_is_listed(server: tuple[ReportServer, str]) -> None:
+    script, url = server
+    denver = (DAY, "09:00 (ET)", "DEN@OKC", "Denver Nuggets", "Murray, Jamal", "Out", "Concussion Protocol")
+    script.reports["2024-11-05_05PM"] = injury_report([*rows(), denver])
+    submitted = official(url).known_at(at(17, 45)).submitted
+    assert submitted is not None
+    assert submitted["team"].tolist() == ["Milwaukee Bucks", "Denver Nuggets", "DEN", "OKC"]
+
+
 def test_a_day_is_known_from_its_end_on(small: ArchiveInjuries) -> None:
     """The leak rule: a transaction of 6 January may have come after that day's games."""
     evening, midnight = (small.known_at(at(hour, minute, day=6, month=1)) for hour, minute in ((23, 59), (24, 0)))
