@@ -63,13 +63,16 @@ def known_injuries(
         return None
     known, engine, date = source.known_at(moment), workspace.engine, pd.Timestamp(day)
     of_day = known.statuses[known.statuses["game_date"] == date]
-    player_games, teams = read.player_games(engine), read.teams(engine)
+    season = Season.of_date(day)
+    # The season before tells where a player was who has not played yet.
+    player_games = read.player_games(engine, [Season(season.start_year - 1).label, season.label])
+    teams = read.teams(engine)
     resolution = people.resolve_people(
         of_day.rename(columns={"game_date": "date"}),
         player_games,
         read.players(engine),
         teams,
-        roster=None if roster is None else roster.assign(season=Season.of_date(day).label),
+        roster=None if roster is None else roster.assign(season=season.label),
     )
     found = resolution.resolved
     over = found[found["precision"] == "day"]

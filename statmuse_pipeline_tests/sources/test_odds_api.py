@@ -343,6 +343,15 @@ def test_a_wrong_or_missing_key_is_told_without_showing_it(server: tuple[OddsSer
     assert len(script.requests) == made
 
 
+def contents(folder: Path) -> str:
+    """Names and contents of all files of a raw store."""
+    texts = []
+    for file in sorted(folder.rglob("*.*")):
+        texts.append(str(file))
+        texts.append(file.read_text() if file.suffix == ".json" else gzip.decompress(file.read_bytes()).decode())
+    return "\n".join(texts)
+
+
 @pytest.mark.parametrize("trouble", ["nobody", "slow", "500", "422", "page", "cut"])
 def test_the_key_is_nowhere_but_in_the_request(
     server: tuple[OddsServer, str], tmp_path: Path, caplog: pytest.LogCaptureFixture, trouble: str
@@ -357,19 +366,17 @@ def test_the_key_is_nowhere_but_in_the_request(
     asking = client("http://127.0.0.1:9" if trouble == "nobody" else url, store=RawStore(tmp_path))
     with caplog.at_level(logging.DEBUG), pytest.raises(SourceError) as caught:
         fetch_quotes(asking, DAY)
+    kept = contents(tmp_path)
     script.script.clear()
     asking.base_url = url
     with caplog.at_level(logging.DEBUG):
         fetch_quotes(asking, DAY)
     assert script.requests[-1].query["apiKey"] == KEY
-    seen = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(asking)
+    seen = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(asking) + kept + contents(tmp_path)
     chain: BaseException | None = caught.value
     while chain is not None:
-        seen += repr(chain)
+        seen += repr(chain) + repr(vars(chain))
         chain = chain.__cause__ or chain.__context__
-    for file in tmp_path.rglob("*.*"):
-        seen += file.read_text() if file.suffix == ".json" else gzip.decompress(file.read_bytes()).decode()
-        seen += str(file)
     assert "apiKey=***" in seen, "the log of the HTTP library was there to be looked at"
     for secret in (KEY, "s3cr3t"):
         assert secret not in seen
