@@ -31,17 +31,6 @@ class Settings(BaseSettings):
     data: Path = Field(Path("data"), validation_alias="STATMUSE_DATA")
     models_store: Path | None = Field(None, validation_alias="STATMUSE_MODELS")
     """Where artefacts live; `<data>/../models_store` beside the default data folder when empty."""
-    seed: int = Field(20211019, validation_alias="STATMUSE_SEED")
-    workers: int = Field(2, ge=1, validation_alias="STATMUSE_WORKERS")
-    """Processes that train players side by side."""
-    demo_teams: int = Field(30, ge=4, le=30, validation_alias="STATMUSE_DEMO_TEAMS")
-    demo_games: int = Field(82, ge=10, le=82, validation_alias="STATMUSE_DEMO_GAMES")
-    """Size of the simulated league: teams, and games a team and season."""
-    busy_seconds: float = Field(30.0, gt=0, validation_alias="STATMUSE_BUSY_SECONDS")
-    """How long to wait for another writer of the warehouse."""
-    tuning_trials: int = Field(12, ge=0, validation_alias="STATMUSE_TUNING_TRIALS")
-    tuning_seconds: float = Field(300.0, gt=0, validation_alias="STATMUSE_TUNING_SECONDS")
-    """Bounds on the Optuna study of each model family."""
     odds_api_key: SecretStr | None = Field(None, validation_alias="ODDS_API_KEY")
     odds_api_url: str = Field(
         "https://api.the-odds-api.com", pattern=r"^https?://[^\s/]+", validation_alias="ODDS_API_URL"
@@ -58,6 +47,17 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^\s/]+",
         validation_alias="INJURY_REPORT_URL",
     )
+    seed: int = Field(20211019, validation_alias="STATMUSE_SEED")
+    workers: int = Field(2, ge=1, validation_alias="STATMUSE_WORKERS")
+    """Processes that train players side by side."""
+    demo_teams: int = Field(30, ge=4, le=30, validation_alias="STATMUSE_DEMO_TEAMS")
+    demo_games: int = Field(82, ge=10, le=82, validation_alias="STATMUSE_DEMO_GAMES")
+    """Size of the simulated league: teams, and games a team and season."""
+    busy_seconds: float = Field(30.0, gt=0, validation_alias="STATMUSE_BUSY_SECONDS")
+    """How long to wait for another writer of the warehouse."""
+    tuning_trials: int = Field(12, ge=0, validation_alias="STATMUSE_TUNING_TRIALS")
+    tuning_seconds: float = Field(300.0, gt=0, validation_alias="STATMUSE_TUNING_SECONDS")
+    """Bounds on the Optuna study of each model family."""
 
     @field_validator("seasons", "odds_api_regions", "odds_api_bookmakers", mode="before")
     @classmethod
