@@ -56,12 +56,12 @@ class QuoteFiles:
         return pd.concat(filled, ignore_index=True) if filled else empty_quotes()
 
     def fingerprint(self, season: str | None = None) -> str:
-        """SHA-256 over names and bytes of the archive's files and of the season's fetched ones.
+        """SHA-256 over names and bytes of the archive's files and of the fetched ones: the season's, else all.
 
         Raises:
             SourceError: when a file cannot be read.
         """
-        fetched = self._fetched_files(season) if season else []
+        fetched = self._fetched_files(season or "*")
         return _digest(fetched, hashlib.sha256(self._archive_digest.encode())) if fetched else self._archive_digest
 
     @cached_property
@@ -69,7 +69,7 @@ class QuoteFiles:
         return _digest(self._files, hashlib.sha256())
 
     def _fetched_files(self, season: str) -> list[Path]:
-        return sorted((self._fetched / season).glob("*.parquet")) if self._fetched else []
+        return sorted(self._fetched.glob(f"{season}/*.parquet")) if self._fetched else []
 
 
 def store_quotes(folder: Path, quotes: pd.DataFrame) -> list[Path]:

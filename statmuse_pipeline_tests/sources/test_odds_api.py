@@ -425,6 +425,7 @@ def test_fetched_quotes_stand_beside_the_archive_s(server: tuple[OddsServer, str
     pd.testing.assert_frame_equal(back.sort_values(key, ignore_index=True), fetched.sort_values(key, ignore_index=True))
     assert reading.read(["2022-23"]).empty
     assert reading.fingerprint("2022-23") == empty != reading.fingerprint("2023-24")
+    assert reading.fingerprint() == reading.fingerprint("2023-24"), "without a season: of all that was fetched"
 
     script.events[0]["bookmakers"][0]["markets"][0]["outcomes"][0]["price"] = -105
     an_hour_later = fetch_quotes(client(url, now=lambda: NOON + dt.timedelta(hours=1)), DAY).quotes
