@@ -380,6 +380,36 @@ def archive(
         console.print(str(path), soft_wrap=True)
 
 
+@app.command()
+def quotes(
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Eastern day of the games; today when left out.")
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M%z"], help="Quotes as they were then, such as 2025-01-15T22:00Z."),
+    ] = None,
+) -> None:
+    """Fetch a day's player props from The Odds API (ODDS_API_KEY) and keep them for `market_quotes`."""
+    _, workspace = _open()
+    from statmuse_pipeline.defs.services import fetched_quotes, odds_api
+    from statmuse_pipeline.sources.odds_api import EASTERN, fetch_quotes
+    from statmuse_pipeline.sources.quote_files import store_quotes
+
+    client = odds_api(workspace)
+    day = date.date() if date else client.now().astimezone(EASTERN).date()
+    fetched = fetch_quotes(client, day, at=at)
+    console.print(f"{day}: {fetched.events} games, {len(fetched.quotes):,} quotes")
+    for reason, entries in fetched.problems.groupby("reason")["entries"].sum().items():
+        console.print(f"Left out: {entries:,} x {reason}", soft_wrap=True, markup=False)
+    if client.quota.remaining is not None:
+        console.print(f"Credits left: {client.quota.remaining:,}")
+    for path in store_quotes(fetched_quotes(workspace), fetched.quotes):
+        console.print(str(path), soft_wrap=True)
+    if fetched.stopped:
+        raise PipelineError(fetched.stopped)
+
+
 def _summary(workspace: Workspace) -> None:
     """The table at the end of a run."""
     from statmuse_pipeline.defs.betting import HEADLINE, read_backtest

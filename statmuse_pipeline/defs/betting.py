@@ -11,6 +11,7 @@ from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
 from statmuse_pipeline.defs.partitions import ONE_RUN, SEASONS
 from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.defs.services import fetched_quotes
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -39,14 +40,23 @@ def market_quotes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
 
     seasons = sorted(context.partition_keys)
     # Simulated games have no market: real quotes belong to real games alone.
-    folder = workspace.settings.archive if workspace.choice.source.name != "demo" else None
-    files = QuoteFiles(folder)
+    real = workspace.choice.source.name != "demo"
+    files = QuoteFiles(workspace.settings.archive, fetched_quotes(workspace)) if real else QuoteFiles(None)
     common = {
-        "quotes": files.fingerprint(),
-        "code": code_version("warehouse/names.py", "betting/hygiene.py", "sources/quote_files.py"),
+        "code": code_version(
+            "warehouse/names.py",
+            "warehouse/people.py",
+            "warehouse/spelling.py",
+            "warehouse/quoted_games.py",
+            "betting/hygiene.py",
+            "sources/quote_files.py",
+        ),
     }
     versions = {
-        season: fingerprint({**common, "season": season_fingerprint(workspace.engine, season)}) for season in seasons
+        season: fingerprint(
+            {**common, "quotes": files.fingerprint(season), "season": season_fingerprint(workspace.engine, season)}
+        )
+        for season in seasons
     }
     receipts = {season: workspace.shelf.receipt(f"quotes/{season}") for season in seasons}
     stale = [
