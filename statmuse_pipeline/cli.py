@@ -296,7 +296,7 @@ def predict(
     _, workspace = _open(stats=stat)
     from statmuse_pipeline.betting.odds import fair_price
     from statmuse_pipeline.defs.lookup import next_day, one_player, one_team, team_of
-    from statmuse_pipeline.defs.slate import Matchup, forecast_matchup
+    from statmuse_pipeline.defs.upcoming import Matchup, forecast_matchup
 
     _show_banner(workspace)
     chosen = one_player(workspace, player)

@@ -13,12 +13,11 @@ from statmuse_pipeline.defs.pooled import (
     Pooled,
     ladder_pairs,
     pooled_models,
-    prior_column,
     read_history,
 )
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts
-from statmuse_pipeline.domain import InformationLevel, Stat, player_id_of
+from statmuse_pipeline.domain import InformationLevel, Stat, player_id_of, prior_column
 from statmuse_pipeline.settings import Settings
 from statmuse_pipeline.versions import code_version, fingerprint, library_versions
 
@@ -277,17 +276,20 @@ def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "
     }
 
 
-def read_calibrators(workspace: Workspace) -> "dict[tuple[int, Stat], IsotonicCalibrator]":
-    """The calibrators that are kept, by player id and stat."""
+def read_calibrators(
+    workspace: Workspace, players: Sequence[int] | None = None
+) -> "dict[tuple[int, Stat], IsotonicCalibrator]":
+    """The calibrators that are kept, by player id and stat; of all players unless some are named."""
     from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, players)
     kept = recorded[(recorded["kind"] == "calibrator") & recorded["failure"].isna()]
     found: dict[tuple[int, Stat], IsotonicCalibrator] = {}
-    for row in kept.to_dict("records"):
-        told = json.loads(workspace.artefacts.get(row["artefact"], row["sha256"])[CALIBRATORS])
-        found[row["player_id"], Stat(row["stat"])] = IsotonicCalibrator.from_dict(told[row["stat"]])
+    for (path, sha256), rows in kept.groupby(["artefact", "sha256"]):
+        told = json.loads(workspace.artefacts.get(str(path), str(sha256))[CALIBRATORS])
+        for player, stat in zip(rows["player_id"], rows["stat"], strict=True):
+            found[int(player), Stat(stat)] = IsotonicCalibrator.from_dict(told[stat])
     return found
 
 
