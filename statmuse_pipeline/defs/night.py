@@ -128,11 +128,13 @@ def input_times(workspace: Workspace, **newest: Any) -> "InputTimes":
         return day_of.reindex(ids.unique()).max()
 
     features = [last_day(f"features/{season}", "features.parquet") for season in workspace.settings.seasons]
+    models, recorded = newest_record(workspace.engine)
     return InputTimes(
         newest_game=newest_game(workspace),
         newest_features=max((day for day in features if pd.notna(day)), default=None),
         newest_learned=last_day("pooled", "priors.parquet"),
-        models_recorded=newest_record(workspace.engine),
+        models_recorded=recorded,
+        has_models=models > 0,
         **newest,
     )
 

@@ -248,7 +248,7 @@ def stale_players(workspace: Workspace, keys: Sequence[str]) -> list[str]:
     """The players whose recorded models were made from something else than what is there now."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, with_json=False)
     current = recorded[recorded["fingerprint"] == training_version(workspace)]
     fresh = {key for key, group in current.groupby("player_key") if {"served", "calibrator"} <= set(group["kind"])}
     return [key for key in keys if key not in fresh]
@@ -258,7 +258,7 @@ def registry_version(workspace: Workspace) -> str:
     """Fingerprint of all artefacts that forecasts are made with."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, with_json=False)
     return fingerprint({"artefacts": sorted(set(recorded["sha256"].dropna()))})
 
 
@@ -267,7 +267,7 @@ def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "
     from statmuse_pipeline.modeling.player_model import PlayerModel
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine, players)
+    recorded = read_models(workspace.engine, players, with_json=False)
     served = recorded[(recorded["kind"] == "served") & recorded["artefact"].notna()]
     one = served.drop_duplicates("player_id").sort_values("player_id")
     return {
@@ -283,7 +283,7 @@ def read_calibrators(
     from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine, players)
+    recorded = read_models(workspace.engine, players, with_json=False)
     kept = recorded[(recorded["kind"] == "calibrator") & recorded["failure"].isna()]
     found: dict[tuple[int, Stat], IsotonicCalibrator] = {}
     for (path, sha256), rows in kept.groupby(["artefact", "sha256"]):

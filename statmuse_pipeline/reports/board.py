@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,34 @@ class GameView:
     averages: TableView | None
 
 
+def game_views(context: BoardContext) -> list[GameView]:
+    """Every game as text."""
+    return [_game(context, row) for row in context.games.to_dict("records")]
+
+
+def only(context: BoardContext, stats: Sequence[Stat], player_id: int | None = None) -> BoardContext:
+    """The board of some stats, and of one player where one is named."""
+    wanted = [stat.value for stat in stats]
+
+    def of_player(frame: pd.DataFrame | None) -> pd.DataFrame | None:
+        return frame if frame is None or player_id is None else frame[frame["player_id"] == player_id]
+
+    def of_stats(frame: pd.DataFrame | None) -> pd.DataFrame | None:
+        return None if frame is None else frame[frame["stat"].isin(wanted)]
+
+    players = of_player(context.players)
+    games = context.games
+    if players is not None and player_id is not None:
+        games = games[games["game_id"].isin(players["game_id"])]
+    return replace(
+        context,
+        games=games,
+        players=players,
+        lines=of_stats(of_player(context.lines)),
+        forecasts=of_stats(of_player(context.forecasts)),
+    )
+
+
 def render_board(context: BoardContext) -> str:
     """The page as HTML: no script, no request to anywhere, the same bytes for the same context."""
     environment = Environment(
@@ -117,7 +145,7 @@ def render_board(context: BoardContext) -> str:
         "now": _moment(context.now),
         "figures": _figures(context),
         "inputs": _inputs(context.inputs),
-        "games": [_game(context, row) for row in context.games.to_dict("records")],
+        "games": game_views(context),
         "totals": table_view(context.totals, TOTAL_COLUMNS, caption="All nights so far", tones=False),
         "ledger": _ledger(context),
         "glossary": GLOSSARY,
@@ -275,7 +303,7 @@ def _quote_table(context: BoardContext, players: pd.DataFrame | None, lines: pd.
     headers = [
         ("Player", False), ("Stat", False), ("Line", True), ("Book", False), ("P(over)", True), ("Push", True),
         ("Market", True), ("Blend", True), ("Fair over", True), ("Fair under", True), ("Over", True), ("Under", True),
-        ("EV over", True), ("EV under", True), ("EV over, blend", True), ("EV under, blend", True), ("Captured", False),
+        ("EV over", True), ("EV under", True), ("EV over, blend", True), ("EV under, blend", True), ("Age", True),
         ("Note", False),
     ]  # fmt: skip
     rows = [
@@ -287,7 +315,7 @@ def _quote_table(context: BoardContext, players: pd.DataFrame | None, lines: pd.
             *(Cell(_share(row[name])) for name in ("p_over", "p_push", "p_consensus", "p_over_final")),
             *(Cell(_price(row[name])) for name in ("fair_over", "fair_under", "over_price", "under_price")),
             *(Cell(_signed(row[name])) for name in ("ev_over", "ev_under", "ev_over_final", "ev_under_final")),
-            Cell(_moment(row["captured_at"])),
+            Cell(_age((pd.Timestamp(context.now) - row["captured_at"]) / pd.Timedelta(hours=1))),
             Cell(row["flags"]),
         ]
         for row in quoted.head(MOST_LINES).to_dict("records")
