@@ -378,7 +378,7 @@ def _show_game(game: GameView, *, all_lines: bool) -> None:
         for label, right in view.headers:
             table.add_column(label, justify="right" if right else "left")
         for cells in view.rows:
-            table.add_row(*(Text(cell.text) for cell in cells))
+            table.add_row(*(Text(f"{cell.text} ({cell.note})" if cell.note else cell.text) for cell in cells))
         console.print(table)
     if game.out:
         console.print(Text(f"Out: {game.out}"))
