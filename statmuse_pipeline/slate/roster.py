@@ -86,7 +86,7 @@ def _last_team(before: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
 def _under_contract(rosters: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
     played = last.set_index("player_id")["game_date"]
     members = rosters[["player_id", "player_name", "team_id"]]
-    return members.assign(last_played=members["player_id"].map(played).astype("datetime64[ns]"))
+    return members.assign(last_played=played.reindex(members["player_id"]).set_axis(members.index))
 
 
 def with_statuses(
@@ -112,12 +112,16 @@ def with_statuses(
     known = known[(known["reported_at"] <= moment) & (known["reported_at"] > moment - STATUS_AGE)]
     newest = known.sort_values("reported_at", kind="stable").drop_duplicates("player_id", keep="last")
     newest = newest.set_index("player_id")
-    own, published = frame["player_id"].map(newest["status"]), frame["player_id"].map(newest["reported_at"])
+    own, published = frame["player_id"].map(newest["status"]), _moments(frame["player_id"], newest["reported_at"])
     teams = _reported(frame.assign(reported_at=published), reports, moment)
-    team_report = frame["team_id"].map(teams)
+    team_report = _moments(frame["team_id"], teams)
     status = own.fillna(pd.Series(AVAILABLE, index=frame.index).where(team_report.notna(), UNKNOWN))
-    moments = published.fillna(team_report).astype("datetime64[ns, UTC]")
-    return frame.assign(status=status.astype("str"), reported_at=moments)
+    return frame.assign(status=status.astype("str"), reported_at=published.fillna(team_report))
+
+
+def _moments(keys: pd.Series, moments: pd.Series) -> pd.Series:
+    """The moment of each key, NaT where there is none."""
+    return moments.reindex(keys).set_axis(keys.index).astype("datetime64[ns, UTC]")
 
 
 def _reported(rows: pd.DataFrame, reports: pd.DataFrame | None, now: pd.Timestamp) -> pd.Series:
