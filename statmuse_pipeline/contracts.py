@@ -148,6 +148,33 @@ QUOTES = pa.DataFrameSchema(
 `level` is the information level that was public when the quote was captured.
 """
 
+SCHEDULED_GAMES = pa.DataFrameSchema(
+    {
+        **_keys(),
+        "tipoff_utc": _column("datetime64[ns, UTC]", "pregame", nullable=True),
+        "home_team_id": _column("int64", "pregame"),
+        "away_team_id": _column("int64", "pregame"),
+        "status": _column(
+            str, "pregame", checks=pa.Check.isin(["scheduled", "live", "final", "postponed", "cancelled"])
+        ),
+    },
+    unique=["game_id"],
+    name="scheduled games",
+)
+"""One row a game, played or to be played, as the schedule or the scoreboard has it."""
+
+INJURY_STATUSES = pa.DataFrameSchema(
+    {
+        "player_id": _column("int64", "quote"),
+        "status": _column(
+            str, "quote", checks=pa.Check.isin(["Out", "Doubtful", "Questionable", "Probable", "Available"])
+        ),
+        "reported_at": _column("datetime64[ns, UTC]", "quote"),
+    },
+    name="injury statuses",
+)
+"""What a report said of a player, `reported_at` the moment it was published; several rows a player are fine."""
+
 FORECASTS = pa.DataFrameSchema(
     {
         **_keys(),
@@ -164,6 +191,36 @@ FORECASTS = pa.DataFrameSchema(
     name="forecasts",
 )
 """One row a player-game, stat and information level; the distribution travels beside it."""
+
+_SHARE = pa.Check.in_range(-1e-9, 1 + 1e-9)
+
+SLATE_LINES = pa.DataFrameSchema(
+    {
+        "game_id": _column(str, "pregame"),
+        "player_id": _column("int64", "pregame"),
+        "stat": _column(str, "pregame", checks=pa.Check.isin([stat.value for stat in Stat])),
+        "level": _column(str, "pregame", checks=pa.Check.isin(["pregame", "tipoff"])),
+        "line": _column("float64", "quote"),
+        "line_source": _column(str, "quote", checks=pa.Check.isin(["quote", "season average", "long-run average"])),
+        "bookmaker": _column(str, "quote", nullable=True),
+        "captured_at": _column("datetime64[ns, UTC]", "quote", nullable=True),
+        **{name: _column("float64", "quote", nullable=True) for name in ("over_price", "under_price")},
+        **{name: _column("float64", "quote", checks=_SHARE) for name in ("p_over", "p_push", "p_under")},
+        **{name: _column("float64", "quote", nullable=True) for name in ("fair_over", "fair_under")},
+        **{name: _column("float64", "quote", nullable=True) for name in ("ev_over", "ev_under")},
+        "p_consensus": _column("float64", "quote", nullable=True),
+        "books": _column("int64", "quote"),
+        "p_over_final": _column("float64", "quote", nullable=True),
+        **{name: _column("float64", "quote", nullable=True) for name in ("ev_over_final", "ev_under_final")},
+        "flags": _column(str, "quote"),
+    },
+    name="slate lines",
+)
+"""One row a player, stat, line and book of a night; without a book where nobody quotes, at the average line.
+
+Prices are American; fair prices and `p_consensus` are those of a bet that is not a push; EV is the profit of a stake
+of 1. `flags` says what is out of the ordinary, such as why a quote can't be bet on; "" where nothing is.
+"""
 
 BETS = pa.DataFrameSchema(
     {

@@ -127,6 +127,11 @@ class Season:
         return self.label
 
 
+def prior_column(stat: Stat, level: InformationLevel) -> str:
+    """The column that holds the pooled prior's mean of a stat."""
+    return f"prior_{stat.column}" + ("_pregame" if level is InformationLevel.PREGAME else "")
+
+
 def player_slug(name: str) -> str:
     """A name in plain letters and dashes: `Luka Dončić` -> `luka-doncic`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

@@ -64,8 +64,10 @@ class Forecasts:
         level: InformationLevel | None = None,
         split: str | None = None,
         stats: Sequence[Stat] | None = None,
+        games: Sequence[str] | None = None,
+        players: Sequence[int] | None = None,
     ) -> Forecasts:
-        """The forecasts of one level, split or some stats."""
+        """The forecasts of one level or split, of some stats, games or players."""
         wanted = np.ones(len(self.frame), dtype=bool)
         if level is not None:
             wanted &= (self.frame["level"] == level.value).to_numpy()
@@ -73,6 +75,10 @@ class Forecasts:
             wanted &= (self.frame["split"] == split).to_numpy()
         if stats is not None:
             wanted &= self.frame["stat"].isin([stat.value for stat in stats]).to_numpy()
+        if games is not None:
+            wanted &= self.frame["game_id"].isin(list(games)).to_numpy()
+        if players is not None:
+            wanted &= self.frame["player_id"].isin(list(players)).to_numpy()
         distributions = {}
         for stat, distribution in self.distributions.items():
             own = wanted[(self.frame["stat"] == stat.value).to_numpy()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,6 +27,8 @@ class Settings(BaseSettings):
     dry_run: bool = Field(False, validation_alias="DRY_RUN")
     nba_fallback_limit: int = Field(25, ge=0, validation_alias="NBA_FALLBACK_LIMIT")
     """How many single-player requests may follow when a season request keeps failing."""
+    present: datetime | None = Field(None, validation_alias="STATMUSE_NOW")
+    """The moment to take for the present, such as `2024-01-15T10:00:00Z`, to play past nights again."""
     source: Literal["auto", "archive", "nba_api", "demo"] = Field("auto", validation_alias="STATMUSE_SOURCE")
     archive: Path | None = Field(None, validation_alias="STATMUSE_ARCHIVE")
     data: Path = Field(Path("data"), validation_alias="STATMUSE_DATA")
@@ -73,6 +76,17 @@ class Settings(BaseSettings):
             return tuple(sorted({Season.parse(label).label for label in value}))
         except PipelineError as error:
             raise ValueError(f"{error} Separate several with commas.") from error
+
+    @field_validator("present")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("say the zone, such as 2024-01-15T10:00:00Z")
+        return value and value.astimezone(UTC)
+
+    def now(self) -> datetime:
+        """The present moment in UTC, or the one to take for it."""
+        return self.present or datetime.now(UTC)
 
     @property
     def warehouse_url(self) -> str:

@@ -128,7 +128,12 @@ def _spreads(quotes: pd.DataFrame) -> pd.Series:
     return (found["squares"] + PRIOR_SPREAD * PRIOR_LINES) / (found["lines"] + PRIOR_LINES)
 
 
-def market_view(quotes: pd.DataFrame, outcomes: pd.DataFrame | None = None, leave_one_out: bool = False) -> MarketView:
+def market_view(
+    quotes: pd.DataFrame,
+    outcomes: pd.DataFrame | None = None,
+    leave_one_out: bool = False,
+    weights: pd.DataFrame | None = None,
+) -> MarketView:
     """Screen the quotes, form the consensus and blend our forecast into it, all walk-forward.
 
     Args:
@@ -136,6 +141,7 @@ def market_view(quotes: pd.DataFrame, outcomes: pd.DataFrame | None = None, leav
             where lines are whole numbers, `p_push` (our P(actual = line), 0 when absent).
         outcomes: as for `hygiene.screen`.
         leave_one_out: as for `add_consensus`.
+        weights: of an earlier view: the newest fit of a pool up to a quote's week serves it. None fits them anew.
 
     Where no sound book quotes, the quote's own no-vig probability stands for the market (a pick'em line is even
     money, whatever its margin), unless its book is worse than a coin: then our own forecast is served. Where
@@ -147,7 +153,8 @@ def market_view(quotes: pd.DataFrame, outcomes: pd.DataFrame | None = None, leav
     own = table["no_vig"].where(table["reason"] != "book worse than a coin")
     market = table["p_consensus"].fillna(own)
     features = pd.DataFrame({"market": _logit(market), "ours": _logit(ours)})
-    weights = _fit_weekly(table, features)
+    if weights is None:
+        weights = _fit_weekly(table, features)
     a, b, c = (table_of.reindex(table.index) for table_of in _weights_of_rows(table, weights))
     blended = expit(a + b * features["market"] + c * features["ours"])
     conditional = blended.fillna(market).fillna(ours)
@@ -213,12 +220,15 @@ def _fit_blend(past: pd.DataFrame, start: Floats) -> Floats:
 
 
 def _weights_of_rows(table: pd.DataFrame, weights: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """The weights that were known on each row's day; consensus alone where no fit was."""
-    keys = _pools(table).assign(week=_weeks(table["decided_on"]))
+    """The newest weights that were known in each row's week; consensus alone where no fit was."""
+    pool = ["kind", "stat", "late"]
+    keys = _pools(table).assign(week=_weeks(table["decided_on"]), row=np.arange(len(table)))
     if weights.empty:
         found = keys.assign(intercept=np.nan, consensus=np.nan, ours=np.nan)
     else:
-        found = keys.merge(weights, on=["kind", "stat", "late", "week"], how="left").set_axis(table.index)
+        fits = weights.astype({name: keys[name].dtype for name in [*pool, "week"]}).sort_values("week", kind="stable")
+        found = pd.merge_asof(keys.sort_values("week", kind="stable"), fits, on="week", by=pool)
+        found = found.sort_values("row").set_axis(table.index)
     fitted = found["consensus"].notna()
     return tuple(  # type: ignore[return-value]
         found[name].where(fitted, default) for name, default in (("intercept", 0.0), ("consensus", 1.0), ("ours", 0.0))

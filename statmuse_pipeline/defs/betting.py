@@ -1,6 +1,7 @@
 """Assets of the market: resolved quotes and the backtest."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,13 +161,16 @@ def _run(workspace: Workspace, facts: Mapping[str, Any]) -> "tuple[Any, pd.DataF
     quotes = quotes.assign(
         p_over=forecasts.over(quotes), p_push=forecasts.push(quotes), median=forecasts.medians(quotes)
     )
-    view = market_view(quotes).quotes if len(quotes) else quotes.assign(p_over_final=pd.Series(dtype="float64"))
-    quotes["p_over_final"] = view["p_over_final"]
+    view = market_view(quotes) if len(quotes) else None
+    quotes["p_over_final"] = view.quotes["p_over_final"] if view else pd.Series(dtype="float64")
     start, end = pd.Timestamp(facts["test_from"]), pd.Timestamp(facts["last_date"])
     lines = season_line_queries(outcomes[outcomes["game_date"] >= start])
     lines = lines.merge(outcomes[[*keys, "season", "game_date", "actual", "season_average"]], on=keys)
     lines = lines.assign(p_over=forecasts.over(lines))
     result = run_backtest(quotes, lines, start=start.date(), end=end.date(), seed=workspace.settings.seed)
+    if view:
+        # With them the quotes of a night to come are blended.
+        result = replace(result, blend_weights=view.weights)
     return result, quotes[quotes["game_date"] >= start].reset_index(drop=True)
 
 

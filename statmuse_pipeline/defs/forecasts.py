@@ -8,9 +8,9 @@ import dagster as dg
 
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.players import load_models, player_calibrators, read_calibrators, registry_version
-from statmuse_pipeline.defs.pooled import Pooled, dataset_rows, prior_column, read_history
+from statmuse_pipeline.defs.pooled import Pooled, dataset_rows, read_history
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import InformationLevel, Stat
+from statmuse_pipeline.domain import InformationLevel, Stat, prior_column
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:

@@ -7,16 +7,29 @@ from collections.abc import Callable, Sequence
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError
 
-from statmuse_pipeline.defs import betting, evaluation, features, forecasts, ingest, players, pooled, reports, training
+from statmuse_pipeline.defs import (
+    betting,
+    evaluation,
+    features,
+    forecasts,
+    grading,
+    ingest,
+    players,
+    pooled,
+    reports,
+    slate,
+    training,
+)
 from statmuse_pipeline.defs.partitions import PLAYERS, contiguous_ranges
 from statmuse_pipeline.defs.players import stale_players
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import players_in_scope
 
-MODULES = [ingest, features, training, pooled, players, forecasts, betting, evaluation, reports]
+MODULES = [ingest, features, training, pooled, players, forecasts, betting, evaluation, reports, grading, slate]
 INGEST_ASSETS = ("raw_game_logs", "player_games", "team_games", "players")
 POOLED_ASSETS = ("training_dataset", "pooled_models", "tuned_parameters")
 PLAYER_ASSETS = ("player_models", "player_calibrators")
+NIGHT_ASSETS = ("graded_forecasts", "slate_forecasts")
 RESULT_ASSETS = ("test_forecasts", "backtest", "metric_report")
 
 

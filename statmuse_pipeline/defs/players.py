@@ -13,12 +13,11 @@ from statmuse_pipeline.defs.pooled import (
     Pooled,
     ladder_pairs,
     pooled_models,
-    prior_column,
     read_history,
 )
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts
-from statmuse_pipeline.domain import InformationLevel, Stat, player_id_of
+from statmuse_pipeline.domain import InformationLevel, Stat, player_id_of, prior_column
 from statmuse_pipeline.settings import Settings
 from statmuse_pipeline.versions import code_version, fingerprint, library_versions
 
@@ -249,7 +248,7 @@ def stale_players(workspace: Workspace, keys: Sequence[str]) -> list[str]:
     """The players whose recorded models were made from something else than what is there now."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, with_json=False)
     current = recorded[recorded["fingerprint"] == training_version(workspace)]
     fresh = {key for key, group in current.groupby("player_key") if {"served", "calibrator"} <= set(group["kind"])}
     return [key for key in keys if key not in fresh]
@@ -259,7 +258,7 @@ def registry_version(workspace: Workspace) -> str:
     """Fingerprint of all artefacts that forecasts are made with."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, with_json=False)
     return fingerprint({"artefacts": sorted(set(recorded["sha256"].dropna()))})
 
 
@@ -268,7 +267,7 @@ def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "
     from statmuse_pipeline.modeling.player_model import PlayerModel
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine, players)
+    recorded = read_models(workspace.engine, players, with_json=False)
     served = recorded[(recorded["kind"] == "served") & recorded["artefact"].notna()]
     one = served.drop_duplicates("player_id").sort_values("player_id")
     return {
@@ -277,17 +276,20 @@ def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "
     }
 
 
-def read_calibrators(workspace: Workspace) -> "dict[tuple[int, Stat], IsotonicCalibrator]":
-    """The calibrators that are kept, by player id and stat."""
+def read_calibrators(
+    workspace: Workspace, players: Sequence[int] | None = None
+) -> "dict[tuple[int, Stat], IsotonicCalibrator]":
+    """The calibrators that are kept, by player id and stat; of all players unless some are named."""
     from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, players, with_json=False)
     kept = recorded[(recorded["kind"] == "calibrator") & recorded["failure"].isna()]
     found: dict[tuple[int, Stat], IsotonicCalibrator] = {}
-    for row in kept.to_dict("records"):
-        told = json.loads(workspace.artefacts.get(row["artefact"], row["sha256"])[CALIBRATORS])
-        found[row["player_id"], Stat(row["stat"])] = IsotonicCalibrator.from_dict(told[row["stat"]])
+    for (path, sha256), rows in kept.groupby(["artefact", "sha256"]):
+        told = json.loads(workspace.artefacts.get(str(path), str(sha256))[CALIBRATORS])
+        for player, stat in zip(rows["player_id"], rows["stat"], strict=True):
+            found[int(player), Stat(stat)] = IsotonicCalibrator.from_dict(told[stat])
     return found
 
 

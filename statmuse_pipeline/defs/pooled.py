@@ -11,7 +11,7 @@ import dagster as dg
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts, training_dataset
-from statmuse_pipeline.domain import LADDER, LARGEST_COUNT, MINIMUM_HISTORY, InformationLevel, Stat
+from statmuse_pipeline.domain import LADDER, LARGEST_COUNT, MINIMUM_HISTORY, InformationLevel, Stat, prior_column
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 KEYS = ["game_id", "player_id"]
 KNOWN_BEFORE_TEST = ("train", "validation")
 EVERY_SPLIT = ("train", "validation", "test")
-
-
-def prior_column(stat: Stat, level: InformationLevel) -> str:
-    """The column that holds the walk-forward prior of a stat."""
-    return f"prior_{stat.column}" + ("_pregame" if level is InformationLevel.PREGAME else "")
 
 
 @dg.asset(deps=[training_dataset], group_name="training", kinds={"scikitlearn", "xgboost"}, owners=OWNERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,6 +41,7 @@ class Workspace:
         max_players: at most so many of them, those with the most games first.
         tune_players: whether players are tuned one by one instead of getting the pooled parameters.
         progress: wraps a long iteration, given its length and a label; the console draws a bar.
+        slate_day: the Eastern day to forecast; None stands for the next one with games.
     """
 
     settings: Settings = field(default_factory=load_settings)
@@ -48,6 +50,7 @@ class Workspace:
     max_players: int | None = None
     tune_players: bool = False
     progress: Progress = _silent
+    slate_day: dt.date | None = None
     _memory: dict[str, tuple[str, Any]] = field(default_factory=dict, repr=False)
 
     @cached_property

@@ -1,144 +1,276 @@
-"""Forecasts of games that are still to be played, with the models that the assets made."""
+"""The asset of the night: forecasts of the games to come, and the page that shows them."""
 
 import datetime as dt
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from statmuse_pipeline.defs.players import load_models, read_calibrators
-from statmuse_pipeline.defs.pooled import EVERY_SPLIT, Pooled, dataset_rows, prior_column
+import dagster as dg
+
+from statmuse_pipeline.defs.betting import read_quotes
+from statmuse_pipeline.defs.grading import graded_forecasts, read_totals, totals_metadata
+from statmuse_pipeline.defs.ingest import OWNERS
+from statmuse_pipeline.defs.metadata import markdown_table
+from statmuse_pipeline.defs.night import (
+    ARCHIVE,
+    SLATES,
+    Night,
+    current_rosters,
+    input_times,
+    night_quotes,
+    open_ledger,
+    read_injuries,
+    tonight,
+)
+from statmuse_pipeline.defs.players import registry_version
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import InformationLevel, PipelineError, Season, Stat
+from statmuse_pipeline.defs.upcoming import earlier_rows, rotation_of, served_models, upcoming_features
+from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from statmuse_pipeline.forecasting import Forecasts
+    from statmuse_pipeline.reports.board import BoardContext
+    from statmuse_pipeline.slate.night import Slate
+    from statmuse_pipeline.warehouse.ledger import Ledger
 
-ROSTER_DAYS = 30
-"""Who played for a team within so many days before its last game belongs to it."""
 
+@dg.asset(
+    deps=[graded_forecasts, "player_calibrators", "pooled_models", "player_features", "market_quotes"],
+    group_name="tonight",
+    kinds={"parquet", "html"},
+    owners=OWNERS,
+)
+def slate_forecasts(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Every eligible player and stat of the next games on every quoted line, and the page `reports/board.html`.
 
-@dataclass(frozen=True)
-class Matchup:
-    """A game to be played.
-
-    Attributes:
-        date: Eastern day.
-        home_team_id: who is at home.
-        away_team_id: who is not.
-        out: ids of players who are known to miss it; None when that is not known yet.
+    Forecasts are accepted only for games that have not begun; the ledger tells what was expected and what became of it.
     """
+    from statmuse_pipeline.reports.board import write_board
+    from statmuse_pipeline.slate.games import still_ahead
+    from statmuse_pipeline.warehouse.ledger import Output
 
-    date: dt.date
-    home_team_id: int
-    away_team_id: int
-    out: Collection[int] | None = None
+    night = tonight(workspace)
+    ledger = open_ledger(workspace, night)
+    announce(ledger, night)
+    ahead = night.games[still_ahead(night.games, night.now)].reset_index(drop=True)
+    if len(ahead):
+        try:
+            made = _renew(workspace, night, ahead)
+        except Exception as error:
+            ledger.fail(night.day, Output.SLATE, ahead["game_id"], f"{type(error).__name__}: {error}")
+            raise
+        ledger.complete(night.day, Output.SLATE, made)
+        ledger.expect(night.day, Output.GRADES, dict.fromkeys(made))
+    context = board_context(workspace, night)
+    page = write_board(context, workspace.reports)
+    return dg.MaterializeResult(metadata=_metadata(context, page))
 
-    @property
-    def level(self) -> InformationLevel:
-        """Tip-off once it is known who is out."""
-        return InformationLevel.PREGAME if self.out is None else InformationLevel.TIPOFF
 
+def announce(ledger: "Ledger", night: Night) -> None:
+    """Put what is expected of a night on the ledger, after closing what is past.
 
-def upcoming_rows(player_games: "pd.DataFrame", matchup: Matchup) -> "pd.DataFrame":
-    """One row a player of both teams, as `build_features` takes them.
-
-    Raises:
-        PipelineError: when a team has no players, or the day is not after the games that are known.
+    Expected is a forecast of each game before its tip-off. Game days since the last one on the ledger on which nobody
+    announced anything are put there too, and are missed at once.
     """
-    import pandas as pd
+    from statmuse_pipeline.slate.games import eastern_day, games_of
+    from statmuse_pipeline.warehouse.ledger import Output
 
-    day = pd.Timestamp(matchup.date)
-    before = player_games[player_games["game_date"] < day]
-    last = before.sort_values("game_date").drop_duplicates("player_id", keep="last")
-    parts = []
-    for team, opponent in (
-        (matchup.home_team_id, matchup.away_team_id),
-        (matchup.away_team_id, matchup.home_team_id),
-    ):
-        newest = before.loc[before["team_id"] == team, "game_date"].max()
-        roster = last[(last["team_id"] == team) & (last["game_date"] >= newest - pd.Timedelta(days=ROSTER_DAYS))]
-        if roster.empty:
-            raise PipelineError(f"No player of team {team} is known before {matchup.date}: sync its games first.")
-        parts.append(roster.assign(opponent_team_id=opponent, is_home=team == matchup.home_team_id))
-    rows = pd.concat(parts)[["player_id", "player_name", "team_id", "opponent_team_id", "is_home"]]
-    rows = rows.assign(season=Season.of_date(matchup.date).label, game_id=f"U{day:%y%m%d}001", game_date=day)
-    if matchup.out is not None:
-        rows = rows.assign(out=rows["player_id"].isin(matchup.out))
-    return rows.reset_index(drop=True)
+    ledger.close()
+    today = eastern_day(night.now)
+    known = ledger.read(output=Output.SLATE)["game_day"]
+    if len(known):
+        silent = {
+            day.date() for day in night.scheduled["game_date"] if known.max() < day.date() < min(today, night.day)
+        }
+        for day in sorted(silent):
+            _announce_day(ledger, day, games_of(night.scheduled, day))
+    if night.day >= today:
+        _announce_day(ledger, night.day, night.games)
 
 
-def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> "Forecasts":
-    """Forecasts of every stat of one player in a game to be played.
+def _announce_day(ledger: "Ledger", day: dt.date, games: "pd.DataFrame") -> None:
+    from statmuse_pipeline.slate.games import OFF, begins
+    from statmuse_pipeline.warehouse.ledger import WHOLE_DAY, Output
 
-    Raises:
-        PipelineError: when the player is on neither team or is out.
-    """
-    import pandas as pd
+    off = games["status"].isin(OFF)
+    due = dict(zip(games["game_id"], begins(games), strict=True))
+    played = {game: due[game].to_pydatetime() for game in games.loc[~off, "game_id"]}
+    ledger.expect(day, Output.SLATE, played)
+    ledger.empty(day, Output.SLATE, games.loc[off, "game_id"], "postponed or cancelled")
+    if not played:
+        ledger.empty(day, Output.SLATE, [WHOLE_DAY], "no games")
 
-    from statmuse_pipeline.features.minutes import MinutesModel, forecast_minutes
-    from statmuse_pipeline.features.table import build_features
-    from statmuse_pipeline.forecasting import make_forecasts
-    from statmuse_pipeline.modeling.residuals import add_residual_history
+
+def _renew(workspace: Workspace, night: Night, ahead: "pd.DataFrame") -> dict[str, int]:
+    """Make the night's forecasts anew unless they rest on what is there now; game_id -> forecasts of games ahead."""
+    from statmuse_pipeline.slate.night import Slate, accepted
+    from statmuse_pipeline.slate.roster import upcoming_rows, with_statuses
     from statmuse_pipeline.warehouse import read
 
+    name = f"{SLATES}/{night.day}"
     history = read.player_games(workspace.engine)
-    upcoming = upcoming_rows(history, matchup)
-    if player_id not in set(upcoming["player_id"]):
-        raise PipelineError(f"Player {player_id} plays for neither team: check the opponent and the date.")
-    known = history[history["game_date"] < pd.Timestamp(matchup.date)]
-    table = build_features(known, read.games(workspace.engine), read.players(workspace.engine), upcoming)
-    folder = workspace.shelf.folder("pooled")
-    workspace.shelf.require("pooled", made_by="statmuse train")
-    minutes = {
-        level: MinutesModel.from_bytes(
-            {name: (folder / f"{level.value}-{name}").read_bytes() for name in ("minutes.ubj", "minutes.json")}
-        )
-        for level in InformationLevel
-    }
-    slate = forecast_minutes(table[table["min"].isna()], minutes)
-    rows = slate[slate["player_id"] == player_id].reset_index(drop=True)
-    if rows.empty:
-        raise PipelineError(f"Player {player_id} is out: there is nothing to forecast.")
-    rows = rows.assign(split="upcoming", **_priors(workspace, rows))
-    earlier = _earlier_rows(workspace, player_id, matchup.date)
-    rows = add_residual_history(pd.concat([earlier, rows], ignore_index=True)).tail(1).reset_index(drop=True)
-    own = load_models(workspace, [player_id]).get(player_id)
-    means = {}
-    for stat in workspace.stats:
-        prior = rows[prior_column(stat, matchup.level)].to_numpy(dtype=float)
-        means[stat] = own.means(rows, stat, prior)["served"] if own else pd.Series(prior, index=rows.index)
-    pooled = Pooled.read(workspace)
-    return make_forecasts(
-        rows,
-        means,
-        pooled.dispersions[matchup.level],
-        level=matchup.level,
-        calibrators=pooled.calibrators[matchup.level],
-        player_calibrators=read_calibrators(workspace),
-        model="player" if own and own.stats else "prior",
+    rows = upcoming_rows(history, ahead, current_rosters(workspace, night.day))
+    injuries, reports = read_injuries(workspace, night.day)
+    rows = with_statuses(rows, injuries, night.now, reports)
+    quotes = night_quotes(workspace, night, rows)
+    inputs = _inputs(workspace, night, quotes, rows)
+    wanted = _version(workspace, ahead, rows, quotes, inputs)
+    receipt = workspace.shelf.receipt(name)
+    if receipt is None or receipt.inputs != wanted:
+        earlier = Slate.load(workspace.shelf.folder(name)) if receipt else None
+        fresh, done = _make(workspace, night, ahead, history, rows, quotes, inputs)
+        slate = accepted(earlier, fresh, done)
+
+        def write(folder: Path) -> dict[str, Any]:
+            slate.save(folder)
+            return {"forecasts": slate.counts(), "made_at": done.isoformat(), "clock": night.clock}
+
+        receipt = workspace.shelf.put(name, wanted, write)
+    counts: dict[str, int] = receipt.facts["forecasts"]
+    return {game: counts[game] for game in ahead["game_id"] if game in counts}
+
+
+def _make(
+    workspace: Workspace,
+    night: Night,
+    ahead: "pd.DataFrame",
+    history: "pd.DataFrame",
+    rows: "pd.DataFrame",
+    quotes: "pd.DataFrame",
+    inputs: "pd.DataFrame",
+) -> "tuple[Slate, Any]":
+    """Fresh forecasts of the games ahead, and the moment at which they were complete."""
+    from statmuse_pipeline.serving import forecast_upcoming
+    from statmuse_pipeline.slate.lines import average_lines, price_lines
+    from statmuse_pipeline.slate.night import Slate
+    from statmuse_pipeline.slate.players import slate_players
+    from statmuse_pipeline.slate.roster import OUT, levels
+
+    features = upcoming_features(workspace, history, ahead, rows.assign(out=rows["status"] == OUT))
+    at = levels(rows, rotation_of(features), night.now)
+    players = [int(player) for player in features["player_id"]]
+    models = served_models(workspace, players)
+    forecasts = forecast_upcoming(features, earlier_rows(workspace, players, night.day), models, at, workspace.stats)
+    market = _with_market(workspace, quotes, history, forecasts)
+    lines = price_lines(forecasts, market, average_lines(forecasts, features), night.now)
+    done = night.now if night.clock == ARCHIVE else workspace.settings.now()
+    table = slate_players(rows, features, forecasts, at, _recorded(workspace, players), inputs, done)
+    return Slate(night.games, table, lines, inputs, forecasts), done
+
+
+def _with_market(
+    workspace: Workspace, quotes: "pd.DataFrame", history: "pd.DataFrame", forecasts: "Forecasts"
+) -> "pd.DataFrame":
+    """The night's quotes with the market's view of them, learned from earlier quotes where there are some."""
+    import pandas as pd
+
+    from statmuse_pipeline.slate.market import add_market, no_weights, with_actuals
+
+    at = forecasts.frame[["game_id", "player_id", "stat", "level"]]
+    asked = quotes.drop(columns="level").merge(at, on=["game_id", "player_id", "stat"], how="inner")
+    asked = asked.assign(p_over=forecasts.over(asked), p_push=forecasts.push(asked))
+    resolved = all(workspace.shelf.receipt(f"quotes/{season}") for season in workspace.settings.seasons)
+    earlier = with_actuals(read_quotes(workspace), history) if resolved and len(asked) else asked.head(0)
+    weights = no_weights()
+    if workspace.shelf.receipt("backtest"):
+        stored = pd.read_parquet(workspace.shelf.folder("backtest") / "blend_weights.parquet")
+        weights = stored if len(stored) else weights
+    return add_market(asked, earlier, weights)
+
+
+def _inputs(workspace: Workspace, night: Night, quotes: "pd.DataFrame", rows: "pd.DataFrame") -> "pd.DataFrame":
+    from statmuse_pipeline.slate.inputs import input_ages
+
+    times = input_times(workspace, newest_report=rows["reported_at"].max(), newest_quote=quotes["captured_at"].max())
+    return input_ages(times, night.scheduled, night.day, night.now)
+
+
+def _version(
+    workspace: Workspace,
+    ahead: "pd.DataFrame",
+    rows: "pd.DataFrame",
+    quotes: "pd.DataFrame",
+    inputs: "pd.DataFrame",
+) -> str:
+    """Fingerprint of everything the night's forecasts rest on; the passing of time alone is no new forecast."""
+    from statmuse_pipeline.sources.source import content_hash
+    from statmuse_pipeline.warehouse.read import verify
+
+    seasons = workspace.settings.seasons
+    features = {season: workspace.shelf.require(f"features/{season}", made_by="statmuse train") for season in seasons}
+    return fingerprint(
+        {
+            "games": content_hash(ahead),
+            "players": content_hash(rows),
+            "quotes": content_hash(quotes),
+            "stale": sorted(inputs.loc[inputs["stale"], "input"]),
+            "features": {season: receipt.outputs for season, receipt in features.items()},
+            "pooled": workspace.shelf.require("pooled", made_by="statmuse train").outputs,
+            "registry": registry_version(workspace),
+            "warehouse": verify(workspace.engine).counts,
+            "stats": list(workspace.stats),
+            "code": code_version("serving.py", "forecasting.py", "slate", "features", "modeling", "betting"),
+        }
     )
 
 
-def _priors(workspace: Workspace, rows: "pd.DataFrame") -> dict[str, Any]:
-    """The prior mean of every stat at both levels, from the models fitted on all games."""
-    from statmuse_pipeline.modeling.prior import PooledPrior
+def _recorded(workspace: Workspace, players: list[int]) -> "pd.Series":
+    """player_id -> when his own models were recorded."""
+    from statmuse_pipeline.registry.metadata import read_models
 
-    folder = workspace.shelf.folder("pooled")
+    recorded = read_models(workspace.engine, players, with_json=False)
+    own = recorded[(recorded["kind"] == "served") & recorded["artefact"].notna()]
+    return own.groupby("player_id")["recorded_at"].max()
+
+
+def read_slate(workspace: Workspace, night: Night) -> "Slate | None":
+    """What is stored of a night; None where nothing was forecast."""
+    from statmuse_pipeline.slate.night import Slate
+
+    name = f"{SLATES}/{night.day}"
+    return Slate.load(workspace.shelf.folder(name)) if workspace.shelf.receipt(name) else None
+
+
+def board_context(workspace: Workspace, night: Night) -> "BoardContext":
+    """Everything that the board shows."""
+    from statmuse_pipeline.reports.board import BoardContext
+    from statmuse_pipeline.slate.games import begins
+    from statmuse_pipeline.slate.inputs import input_ages
+    from statmuse_pipeline.warehouse.ledger import Ledger, Output
+    from statmuse_pipeline.warehouse.read import teams
+
+    slate, known = read_slate(workspace, night), teams(workspace.engine)
+    inputs = slate.inputs if slate else input_ages(input_times(workspace), night.scheduled, night.day, night.now)
+    return BoardContext(
+        day=night.day,
+        now=night.now,
+        clock=night.clock,
+        source=workspace.choice.source.name,
+        demo_banner=workspace.choice.demo_banner,
+        teams=dict(zip(known["team_id"], known["abbreviation"], strict=True)),
+        games=night.games.assign(begins=begins(night.games)),
+        players=slate.players if slate else None,
+        lines=slate.lines if slate else None,
+        forecasts=slate.forecasts.frame if slate and slate.forecasts else None,
+        inputs=inputs,
+        ledger=Ledger(workspace.engine).read(output=Output.SLATE),
+        totals=read_totals(workspace),
+    )
+
+
+def _metadata(context: "BoardContext", page: Path) -> Mapping[str, Any]:
+    players, lines = context.players, context.lines
     return {
-        prior_column(stat, level): PooledPrior.from_bytes(
-            (folder / f"prior-{level.value}-{stat.column}.bin").read_bytes()
-        ).predict(rows)
-        for level in InformationLevel
-        for stat in Stat
+        "day": str(context.day),
+        "page": dg.MetadataValue.path(page),
+        "games": len(context.games),
+        "players": 0 if players is None else int(players["forecast"].sum()),
+        "players out": 0 if players is None else int((players["status"] == "Out").sum()),
+        "players with flags": 0 if players is None else int((players["flags"] != "").sum()),
+        "quoted lines": 0 if lines is None else int(lines["bookmaker"].notna().sum()),
+        "stale inputs": int(context.inputs["stale"].sum()),
+        "inputs": dg.MetadataValue.md(markdown_table(context.inputs)),
+        **{f"so far: {name}": value for name, value in totals_metadata(context.totals).items()},
     }
-
-
-def _earlier_rows(workspace: Workspace, player_id: int, date: dt.date) -> "pd.DataFrame":
-    import pandas as pd
-
-    rows = dataset_rows(workspace, EVERY_SPLIT)
-    priors = pd.read_parquet(workspace.shelf.folder("pooled") / "priors.parquet")
-    mine = rows[(rows["player_id"] == player_id) & (rows["game_date"] < pd.Timestamp(date))]
-    return mine.merge(priors, on=["game_id", "player_id"], validate="one_to_one")

@@ -113,6 +113,14 @@ COLUMNS: dict[str, Column] = {
     "limit": Column("Limit", decimals(4)),
     "passed": Column("Passed"),
     "note": Column("Note"),
+    "nights": Column("Nights", number),
+    "graded": Column("Graded", number),
+    "void": Column("Void", number),
+    "decided_lines": Column("Lines", number),
+    "market_lines": Column("Lines with a market", number),
+    "brier_on_market": Column("Brier there: ours", decimals(4)),
+    "market_brier": Column("Brier there: market", decimals(4)),
+    "final_brier": Column("Brier there: blend", decimals(4)),
     "family": Column("Family"),
     "trials": Column("Trials", number),
     "params": Column("Parameters"),
@@ -148,10 +156,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text and a tone (good, bad, best or nothing)."""
+    """One cell: its text, a tone (good, bad, best or nothing) and small print below it."""
 
     text: str
     tone: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,10 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
         config = _alembic_config()
         config.attributes["connection"] = connection
         try:
-            (command.downgrade if revision == "base" else command.upgrade)(config, revision)
+            present = MigrationContext.configure(connection).get_current_revision() or ""
+            # Revisions are numbered, and so are in the order of their names.
+            down = revision == "base" or (revision != "head" and revision < present)
+            (command.downgrade if down else command.upgrade)(config, revision)
         except CommandError as error:
             raise WarehouseError(
                 f"The warehouse {_shown(engine.url)} was made by another version of this pipeline ({error}): "

@@ -103,3 +103,18 @@ WAREHOUSE_INFO = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 """Facts about the warehouse itself, such as the source that all of it came from."""
+
+FORECAST_LEDGER = sa.Table(
+    "forecast_ledger",
+    METADATA,
+    sa.Column("game_day", sa.Date, primary_key=True),
+    sa.Column("output", sa.String(40), primary_key=True),
+    sa.Column("game_id", sa.String(10), primary_key=True),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("due_at", UTC),
+    sa.Column("recorded_at", UTC, nullable=False),
+    sa.Column("rows", sa.Integer),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.CheckConstraint("state IN ('expected', 'complete', 'empty', 'failed', 'missed')", name="known_state"),
+)
+"""One row a game day, output and game (game_id empty: the day as a whole); see `warehouse.ledger`."""

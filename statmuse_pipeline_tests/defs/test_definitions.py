@@ -16,6 +16,7 @@ BY_SEASON = {"raw_game_logs", "player_games", "team_games", "players", "player_f
 BY_PLAYER = {"player_models", "player_calibrators"}
 WHOLE = {
     "training_dataset", "pooled_models", "tuned_parameters", "test_forecasts", "backtest", "metric_report", "report",
+    "graded_forecasts", "slate_forecasts",
 }  # fmt: skip
 
 
@@ -65,6 +66,10 @@ def test_lineage_runs_from_raw_logs_to_the_report(repository):
     assert upstream["backtest"] == {"test_forecasts", "market_quotes"}
     assert upstream["metric_report"] == {"test_forecasts", "backtest"}
     assert upstream["report"] == {"metric_report", "backtest"}
+    assert upstream["graded_forecasts"] == {"player_games"}
+    assert upstream["slate_forecasts"] == {
+        "graded_forecasts", "player_calibrators", "pooled_models", "player_features", "market_quotes",
+    }  # fmt: skip
 
 
 def test_the_jobs_and_blocking_checks_are_there(repository):

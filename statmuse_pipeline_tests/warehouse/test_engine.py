@@ -16,6 +16,7 @@ from statmuse_pipeline.warehouse.tables import METADATA
 
 TABLES = {
     "players", "teams", "games", "player_stats", "ingest_audit", "quarantine", "model_metadata", "warehouse_info",
+    "forecast_ledger",
 }  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def test_model_metadata_has_the_registrys_columns_and_key(engine: sa.Engine) -> 
     inspector = sa.inspect(engine)
     assert {column["name"] for column in inspector.get_columns("model_metadata")} == {
         "player_key", "player_id", "stat", "kind", "artefact", "sha256", "dataset_version", "fingerprint",
-        "metrics", "features", "libraries", "failure",
+        "metrics", "features", "libraries", "failure", "recorded_at",
     }  # fmt: skip
     assert inspector.get_pk_constraint("model_metadata")["constrained_columns"] == ["player_key", "stat", "kind"]
 
@@ -48,6 +49,20 @@ def test_migrations_go_down_to_nothing_and_up_again(engine: sa.Engine) -> None:
     assert sa.inspect(engine).get_view_names() == []
     migrate(engine)
     assert sa.inspect(engine).get_table_names() == before
+
+
+def test_the_ledgers_migration_goes_down_and_up_and_leaves_the_models_alone(engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO model_metadata (player_key, stat, kind) VALUES ('a-b-1', 'PTS', 'x')"))
+    migrate(engine, "0001")
+    assert "forecast_ledger" not in sa.inspect(engine).get_table_names()
+    assert "recorded_at" not in {column["name"] for column in sa.inspect(engine).get_columns("model_metadata")}
+    migrate(engine)
+    assert "forecast_ledger" in sa.inspect(engine).get_table_names()
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT player_key, recorded_at FROM model_metadata")).all() == [
+            ("a-b-1", None)
+        ]
 
 
 def test_migrations_are_found_from_any_working_directory_and_below_odd_folder_names(
