@@ -17,7 +17,7 @@ from statmuse_pipeline.defs.pooled import (
 )
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts
-from statmuse_pipeline.domain import InformationLevel, Stat, player_id_of, prior_column
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Stat, player_id_of, prior_column
 from statmuse_pipeline.settings import Settings
 from statmuse_pipeline.versions import code_version, fingerprint, library_versions
 
@@ -172,11 +172,12 @@ def _decide(
     if rows is None:
         return decisions
     members = model.members(rows) if model else {}
+    minutes = rows[EXPECTED_MINUTES[InformationLevel.TIPOFF]].to_numpy(dtype=float)
     for stat in stats:
         mean = rows[prior_column(stat, InformationLevel.TIPOFF)].to_numpy(dtype=float)
         if model and stat in members:
             mean = model.stats[stat].means_from(members[stat], mean)[:, -1]
-        forecast = pooled.distribution(mean, stat, InformationLevel.TIPOFF)
+        forecast = pooled.distribution(mean, stat, InformationLevel.TIPOFF, minutes)
         actual = rows[stat.column].to_numpy(dtype=float)
         pairs = ladder_pairs(forecast, stat, actual, rows["game_date"].to_numpy())
         decisions[stat.value] = choose_calibrator(*pairs)
