@@ -17,9 +17,9 @@ from statmuse_pipeline.defs.night import (
     Night,
     current_rosters,
     input_times,
+    night_injuries,
     night_quotes,
     open_ledger,
-    read_injuries,
     tonight,
 )
 from statmuse_pipeline.defs.players import registry_version
@@ -111,9 +111,9 @@ def _renew(workspace: Workspace, night: Night, ahead: "pd.DataFrame") -> dict[st
 
     name = f"{SLATES}/{night.day}"
     history = read.player_games(workspace.engine)
-    rows = upcoming_rows(history, ahead, current_rosters(workspace, night.day))
-    injuries, reports = read_injuries(workspace, night.day)
-    rows = with_statuses(rows, injuries, night.now, reports)
+    roster = current_rosters(workspace, night.day)
+    injuries, reports = night_injuries(workspace, night, roster)
+    rows = with_statuses(upcoming_rows(history, ahead, roster), injuries, night.now, reports)
     quotes = night_quotes(workspace, night, rows)
     inputs = _inputs(workspace, night, quotes, rows)
     wanted = _version(workspace, ahead, rows, quotes, inputs)

@@ -347,3 +347,49 @@ def test_a_source_that_stands_still_is_seen_a_minute_before_the_next_tip_off(tem
     found = night_module.tonight(workspace)
     assert (found.day, found.clock) == (template.day, "archive")
     assert found.now == template.at(19) - pd.Timedelta(minutes=1)
+
+
+def told(evening: Evening, *arguments: str, now: pd.Timestamp | None = None):
+    from statmuse_pipeline_tests.defs.conftest import Project
+
+    moment = (now or evening.morning).isoformat()
+    return Project(evening.folder, {**evening.environment, "STATMUSE_NOW": moment}).statmuse(*arguments)
+
+
+def test_the_command_line_prints_the_night_and_one_player(template):
+    whole = told(template, "slate")
+    assert whole.returncode == 0, whole.stderr
+    player = slate_of(template).players.iloc[0]
+    assert player["player_name"] in whole.stdout
+    assert "Mean and 80% interval" in whole.stdout
+    assert "Stale: injuries" in whole.stdout
+    one = told(template, "slate", "--player", player["player_name"], "--stats", "PTS")
+    assert one.returncode == 0, one.stderr
+    assert player["player_name"] in one.stdout
+    assert "REB" not in one.stdout
+    assert slate_of(template).forecasts.frame["stat"].nunique() == 8  # what is shown narrows nothing that is made
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["slate", "--player", "Nobody Atall"], 1, "Closest"),
+        (["slate", "--date", "2001-01-01"], 0, "There is no game on 2001-01-01"),
+    ],
+)
+def test_what_can_not_be_shown_is_told_in_one_sentence(template, arguments, code, sentence):
+    result = told(template, *arguments)
+    assert result.returncode == code, result.stderr
+    assert sentence in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_night_that_was_missed_and_models_that_are_missing_are_told(evening):
+    late = told(evening, "slate", now=evening.at(23.5))
+    assert late.returncode == 1
+    assert "stays missed" in late.stderr
+    (evening.folder / "data" / "pooled" / "receipt.json").unlink()
+    untrained = told(evening, "slate", "--date", str(evening.day))
+    assert untrained.returncode == 1
+    assert "run `statmuse train` first" in untrained.stderr
+    assert "Traceback" not in untrained.stderr

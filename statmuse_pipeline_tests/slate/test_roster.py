@@ -96,8 +96,17 @@ def test_the_newest_status_counts_and_what_is_published_later_does_not():
     assert table.loc[20, "status"] == "Unknown"
 
 
-def test_a_status_from_the_day_before_yesterday_is_about_another_game():
-    assert set(rows(statuses("2024-11-04 10:00", p10="Out"))["status"]) == {"Unknown"}
+def test_an_old_status_counts_for_the_player_and_says_nothing_of_his_mates():
+    table = rows(statuses("2024-11-04 10:00", p10="Out")).set_index("player_id")
+    assert (table.loc[10, "status"], table.loc[11, "status"]) == ("Out", "Unknown")
+
+
+def test_a_transaction_of_which_only_the_day_is_known_is_no_report_of_the_team():
+    named = statuses("2024-11-05 16:00", p10="Out", p20="Out").assign(precision="day")
+    table = rows(named).set_index("player_id")
+    assert (table.loc[10, "status"], table.loc[11, "status"]) == ("Out", "Unknown")
+    assert level(named)[EARLY] == "pregame"
+    assert level(named.assign(precision="minute"))[EARLY] == "tipoff"
 
 
 def test_a_fresh_report_of_both_teams_makes_a_tip_off_forecast():
