@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     """How many single-player requests may follow when a season request keeps failing."""
     present: datetime | None = Field(None, validation_alias="STATMUSE_NOW")
     """The moment to take for the present, such as `2024-01-15T10:00:00Z`, to play past nights again."""
+    stats_nba_url: str | None = Field(None, validation_alias="STATMUSE_STATS_NBA_URL")
+    """Such as `http://127.0.0.1:8000/stats/{endpoint}`, for a mirror; stats.nba.com when empty."""
+    replay: bool = Field(False, validation_alias="STATMUSE_REPLAY")
+    """Take stats.nba.com's answers from the raw store and make no request."""
     source: Literal["auto", "archive", "nba_api", "demo"] = Field("auto", validation_alias="STATMUSE_SOURCE")
     archive: Path | None = Field(None, validation_alias="STATMUSE_ARCHIVE")
     data: Path = Field(Path("data"), validation_alias="STATMUSE_DATA")
