@@ -14,6 +14,7 @@ from statmuse_pipeline.defs import (
     forecasts,
     grading,
     ingest,
+    live,
     players,
     pooled,
     reports,
@@ -25,7 +26,9 @@ from statmuse_pipeline.defs.players import stale_players
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import players_in_scope
 
-MODULES = [ingest, features, training, pooled, players, forecasts, betting, evaluation, reports, grading, slate]
+MODULES = [
+    ingest, features, training, pooled, players, live, forecasts, betting, evaluation, reports, grading, slate,
+]  # fmt: skip
 INGEST_ASSETS = ("raw_game_logs", "player_games", "team_games", "players")
 POOLED_ASSETS = ("training_dataset", "pooled_models", "tuned_parameters")
 PLAYER_ASSETS = ("player_models", "player_calibrators")
@@ -80,6 +83,21 @@ def train(instance: dg.DagsterInstance, workspace: Workspace, *, force: bool = F
     for first_last in contiguous_ranges(stale, keys):
         materialize(PLAYER_ASSETS, instance, workspace, first_last)
     return stale
+
+
+def take_in(instance: dg.DagsterInstance, workspace: Workspace) -> None:
+    """What is new of the newest season into warehouse, features and quotes; others only where nothing is yet."""
+    seasons = workspace.settings.seasons
+    first = next((label for label in seasons if workspace.shelf.receipt(f"raw/{label}") is None), seasons[-1])
+    wanted = first, seasons[-1]
+    materialize(INGEST_ASSETS, instance, workspace, wanted)
+    materialize(("player_features", "market_quotes"), instance, workspace, wanted)
+
+
+def renew_history(instance: dg.DagsterInstance, workspace: Workspace) -> None:
+    """`live_history` from the features as the warehouse's games demand them."""
+    materialize(("player_features",), instance, workspace, _all_seasons(workspace))
+    materialize(("live_history",), instance, workspace)
 
 
 def evaluate(instance: dg.DagsterInstance, workspace: Workspace) -> bool:
