@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from statmuse_pipeline.domain import PipelineError, Season
@@ -48,8 +49,15 @@ class Settings(BaseSettings):
     tuning_trials: int = Field(12, ge=0, validation_alias="STATMUSE_TUNING_TRIALS")
     tuning_seconds: float = Field(300.0, gt=0, validation_alias="STATMUSE_TUNING_SECONDS")
     """Bounds on the Optuna study of each model family."""
-    now: AwareDatetime | None = Field(None, validation_alias="STATMUSE_NOW")
-    """The moment that counts as the present one, with its zone; the clock's when empty. For replays and tests."""
+
+    automation: bool = Field(False, validation_alias="STATMUSE_AUTOMATION")
+    """Whether schedules and sensors run from the start of the daemon; else they are switched on in the UI."""
+    webhook_url: str | None = Field(None, validation_alias="STATMUSE_WEBHOOK_URL")
+    """Where failures are posted as JSON `{"text": ...}`, the form that Slack and others take."""
+    smtp_url: str | None = Field(None, validation_alias="STATMUSE_SMTP_URL")
+    """Mail server for the same, such as `smtp://user:password@mail.example.org:587`; `smtps://` for TLS at once."""
+    mail_to: str | None = Field(None, validation_alias="STATMUSE_MAIL_TO")
+    mail_from: str = Field("statmuse@localhost", validation_alias="STATMUSE_MAIL_FROM")
 
     @field_validator("seasons", mode="before")
     @classmethod
@@ -65,6 +73,17 @@ class Settings(BaseSettings):
             return tuple(sorted({Season.parse(label).label for label in value}))
         except PipelineError as error:
             raise ValueError(f"{error} Separate several with commas.") from error
+
+    @field_validator("present")
+    @classmethod
+    def _in_utc(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("say the zone, such as 2024-01-15T10:00:00Z")
+        return value and value.astimezone(UTC)
+
+    def now(self) -> datetime:
+        """The present moment in UTC, or the one to take for it."""
+        return self.present or datetime.now(UTC)
 
     @property
     def warehouse_url(self) -> str:

@@ -67,6 +67,13 @@ def market_quotes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
     return dg.MaterializeResult(metadata={"resolved anew": len(stale)})
 
 
+def quotes_fingerprint(workspace: Workspace) -> str:
+    """A hash of all quotes there are, resolved or not."""
+    from statmuse_pipeline.sources.quote_files import QuoteFiles
+
+    return QuoteFiles(workspace.settings.archive if workspace.choice.source.name != "demo" else None).fingerprint()
+
+
 def _resolve(workspace: Workspace, files: Any, season: str) -> "dict[str, pd.DataFrame]":
     from statmuse_pipeline.betting.hygiene import information_level
     from statmuse_pipeline.warehouse import names, read

@@ -115,6 +115,12 @@ def _since(workspace: Workspace, season: str) -> date | None:
     return date.fromisoformat(receipt.facts["covered_to"]) - OVERLAP if source.is_running(season) else None
 
 
+def changed_season(workspace: Workspace, season: str) -> str | None:
+    """The fingerprint of a stored season as its source has it now, where that is not what is stored; else None."""
+    fetched = _fetch(workspace, season)
+    return fetched.inputs if fetched else None
+
+
 def stored_season(workspace: Workspace, season: str) -> "SeasonPayload":
     """The season as it was last received.
 

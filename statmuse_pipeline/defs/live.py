@@ -21,12 +21,12 @@ renewal.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from statmuse_pipeline.defs.freshness import RENEWED_NIGHTLY
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.partitions import ONE_RUN, PLAYERS
 from statmuse_pipeline.defs.players import (
@@ -59,7 +59,7 @@ Told = Callable[[str, Mapping[str, Any]], None]
     group_name="live",
     kinds={"parquet"},
     owners=OWNERS,
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=26)),
+    freshness_policy=RENEWED_NIGHTLY,
 )
 def live_history(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
     """Every player-game up to now with its prior and residual history; registers newly eligible players.

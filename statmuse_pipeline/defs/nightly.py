@@ -14,8 +14,11 @@ from typing import Any
 import dagster as dg
 
 from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.settings import load_settings
 
 EASTERN = "America/New_York"
+
+STATUS = dg.DefaultScheduleStatus.RUNNING if load_settings().automation else dg.DefaultScheduleStatus.STOPPED
 
 RETRIED = {"dagster/max_retries": "2"}
 """Tags of jobs whose failed runs the daemon starts again; every step may be repeated."""
@@ -56,14 +59,32 @@ def retrain_players(context: dg.OpExecutionContext, config: Players, workspace: 
 
 
 @dg.op(ins={"start": dg.In(dg.Nothing)})
-def publish(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
-    """The report again, once there has been something to report."""
+def grade_nights(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+    """Last night's forecasts, and those of nights whose box scores were corrected, against what happened."""
     from statmuse_pipeline.defs.pipeline import materialize
 
+    materialize(("graded_forecasts",), context.instance, workspace)
+
+
+@dg.op(ins={"start": dg.In(dg.Nothing)})
+def forecast_tonight(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+    """The slate and its board; the report too, once there has been something to report."""
+    from statmuse_pipeline.defs.pipeline import materialize
+
+    materialize(("slate_forecasts",), context.instance, workspace)
     if workspace.shelf.receipt("metrics") is None:
         context.log.info("There is no report before the first `statmuse evaluate` or weekly run.")
         return
     materialize(("report",), context.instance, workspace)
+
+
+@dg.op
+def resolve_quotes(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+    """The newest season's quotes with the player and game that each is about."""
+    from statmuse_pipeline.defs.pipeline import materialize
+
+    newest = workspace.settings.seasons[-1]
+    materialize(("market_quotes",), context.instance, workspace, (newest, newest))
 
 
 @dg.op(retry_policy=FETCH_AGAIN)
@@ -90,30 +111,36 @@ def renew_everything(context: dg.OpExecutionContext, workspace: dg.ResourceParam
 
 @dg.job(tags=RETRIED, description="After the last game: new games, the players who played, tonight's forecasts.")
 def nightly() -> None:
-    """Games -> players -> report."""
-    publish(retrain_players(take_in_games()))
+    """Games -> grades -> players -> slate."""
+    forecast_tonight(retrain_players(grade_nights(take_in_games())))
 
 
 @dg.job(tags=RETRIED, description="What follows once new games are in the warehouse: the players who played.")
 def after_games() -> None:
-    """Players -> report."""
-    publish(retrain_players())
+    """Grades -> players -> slate."""
+    forecast_tonight(retrain_players(grade_nights()))
+
+
+@dg.job(tags=RETRIED, description="New quotes: resolved, and tonight's lines priced anew.")
+def quotes() -> None:
+    """Quotes -> slate."""
+    forecast_tonight(resolve_quotes())
 
 
 @dg.job(tags=RETRIED, description="Everything from whole seasons on, with tuning; live models of everyone.")
 def weekly() -> None:
-    """Seasons -> pooled and evaluated models -> live models -> report."""
-    publish(retrain_players(renew_everything(take_in_whole_seasons())))
+    """Seasons -> grades -> pooled and evaluated models -> live models -> slate."""
+    forecast_tonight(retrain_players(renew_everything(grade_nights(take_in_whole_seasons()))))
 
 
 SCHEDULES = [
     # Games in the west end at about 1 am Eastern; half past four is also clear of the hour that daylight saving moves.
-    dg.ScheduleDefinition(name="nightly", job=nightly, cron_schedule="30 4 * * *", execution_timezone=EASTERN),
-    dg.ScheduleDefinition(name="weekly", job=weekly, cron_schedule="0 6 * * 1", execution_timezone=EASTERN),
+    dg.ScheduleDefinition(name=job.name, job=job, cron_schedule=cron, execution_timezone=EASTERN, default_status=STATUS)
+    for job, cron in ((nightly, "30 4 * * *"), (weekly, "0 6 * * 1"))
 ]
 
 
 @dg.definitions
 def nights() -> dg.Definitions:
     """Jobs and schedules."""
-    return dg.Definitions(jobs=[nightly, after_games, weekly], schedules=SCHEDULES)
+    return dg.Definitions(jobs=[nightly, after_games, quotes, weekly], schedules=SCHEDULES)

@@ -255,13 +255,12 @@ def stale_players(workspace: Workspace, keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key not in fresh]
 
 
-def registry_version(workspace: Workspace) -> str:
-    """Fingerprint of all artefacts that the judged forecasts are made with."""
+def registry_version(workspace: Workspace, kinds: Sequence[str] = ("served", "calibrator")) -> str:
+    """Fingerprint of all artefacts of those kinds of models; by default of those that are judged."""
     from statmuse_pipeline.registry.metadata import read_models
 
     recorded = read_models(workspace.engine)
-    judged = recorded[recorded["kind"].isin(["served", "calibrator"])]
-    return fingerprint({"artefacts": sorted(set(judged["sha256"].dropna()))})
+    return fingerprint({"artefacts": sorted(set(recorded.loc[recorded["kind"].isin(kinds), "sha256"].dropna()))})
 
 
 def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "dict[int, PlayerModel]":

@@ -44,7 +44,6 @@ class Workspace:
         whole_seasons: fetch the running season from its start, not only its last days.
         progress: wraps a long iteration, given its length and a label; the console draws a bar.
         slate_day: the Eastern day to forecast; None stands for the next one with games.
-        clock: the present moment; None stands for `STATMUSE_NOW`, else the machine's clock.
     """
 
     settings: Settings = field(default_factory=load_settings)
@@ -55,12 +54,7 @@ class Workspace:
     whole_seasons: bool = False
     progress: Progress = _silent
     slate_day: dt.date | None = None
-    clock: Callable[[], dt.datetime] | None = None
     _memory: dict[str, tuple[str, Any]] = field(default_factory=dict, repr=False)
-
-    def now(self) -> dt.datetime:
-        """The present moment, with its zone."""
-        return self.clock() if self.clock else self.settings.now or dt.datetime.now(dt.UTC)
 
     @cached_property
     def engine(self) -> Engine:
@@ -97,7 +91,7 @@ class Workspace:
             store=RawStore(settings.data / "responses"),
             replay=settings.replay,
             base_url=settings.stats_nba_url,
-            now=self.now,
+            now=settings.now,
         )
         return StatsNbaSource(client, needed_players=self._most_games, fallback_limit=settings.nba_fallback_limit)
 

@@ -88,6 +88,10 @@ class StatsNbaSource:
         """
         return self._download(known.season, since, known)
 
+    def present_season(self) -> str:
+        """The season that is being played, or was played last."""
+        return self._this_season.label
+
     def is_running(self, season: str) -> bool:
         """Whether games of that season are still being played, so that its content may change from night to night."""
         return Season.parse(season) >= self._this_season
