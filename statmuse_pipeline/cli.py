@@ -332,6 +332,27 @@ def predict(
 
 
 @app.command()
+def nightly() -> None:
+    """What the schedule does every night: new games, grades, the players who played, tonight's forecasts."""
+    _run_job("nightly")
+
+
+@app.command()
+def weekly() -> None:
+    """What the schedule does every week: whole seasons, pooled models, tuning, everyone's models, metrics."""
+    _run_job("weekly")
+
+
+def _run_job(name: str) -> None:
+    instance, workspace = _open()
+    from statmuse_pipeline.defs.pipeline import run_job
+
+    _show_banner(workspace)
+    run_job(name, instance, workspace)
+    console.print(f"Board: {workspace.reports / 'board.html'}", soft_wrap=True)
+
+
+@app.command()
 def dev(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) -> None:
     """Start the Dagster UI and daemon on this data folder."""
     try:

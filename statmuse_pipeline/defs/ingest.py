@@ -116,9 +116,16 @@ def _since(workspace: Workspace, season: str) -> date | None:
 
 
 def changed_season(workspace: Workspace, season: str) -> str | None:
-    """The fingerprint of a stored season as its source has it now, where that is not what is stored; else None."""
+    """The fingerprint of a stored season as its source has it now, where games that are stored have changed; else None.
+
+    While there are new games it is None: they are taken in with the same days, and so with the same corrections.
+    """
     fetched = _fetch(workspace, season)
-    return fetched.inputs if fetched else None
+    if fetched is None or set(fetched.payload.game_logs["GAME_ID"]) - set(
+        stored_season(workspace, season).game_logs["GAME_ID"]
+    ):
+        return None
+    return fetched.inputs
 
 
 def stored_season(workspace: Workspace, season: str) -> "SeasonPayload":

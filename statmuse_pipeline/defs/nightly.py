@@ -9,6 +9,7 @@ Dagster allows one partitioning a run, so the steps of these jobs materialize as
 who played are no range of partitions, so that their materializations are logged from one step.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
@@ -23,8 +24,9 @@ STATUS = dg.DefaultScheduleStatus.RUNNING if load_settings().automation else dg.
 RETRIED = {"dagster/max_retries": "2"}
 """Tags of jobs whose failed runs the daemon starts again; every step may be repeated."""
 
-FETCH_AGAIN = dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""A service that fails at five in the morning is often back a few minutes later."""
+FETCH_AGAIN, FIRST_WAIT = 3, 60.0
+"""How often a service that failed is asked once more in the same run, and after how many seconds, doubled each time: at
+five in the morning it is often back a few minutes later."""
 
 
 class Players(dg.Config):
@@ -34,12 +36,24 @@ class Players(dg.Config):
     """Partition keys; everyone whose own games changed when left out."""
 
 
-@dg.op(retry_policy=FETCH_AGAIN)
+def _patiently(context: dg.OpExecutionContext, fetch: Callable[[], object]) -> None:
+    """What failed for want of a service is tried again; any other error would only come again."""
+    from statmuse_pipeline.sources.stats_nba_client import RequestsStopped, ServiceFailing
+
+    try:
+        fetch()
+    except (ServiceFailing, RequestsStopped) as error:
+        if context.retry_number >= FETCH_AGAIN:
+            raise
+        raise dg.RetryRequested(FETCH_AGAIN, FIRST_WAIT * 2**context.retry_number) from error
+
+
+@dg.op
 def take_in_games(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
     """New games and corrected box scores of the running season into the warehouse, its features, its quotes."""
     from statmuse_pipeline.defs.pipeline import take_in
 
-    take_in(context.instance, workspace)
+    _patiently(context, lambda: take_in(context.instance, workspace))
 
 
 @dg.op(ins={"start": dg.In(dg.Nothing)}, pool="model_writer")
@@ -87,14 +101,14 @@ def resolve_quotes(context: dg.OpExecutionContext, workspace: dg.ResourceParam[W
     materialize(("market_quotes",), context.instance, workspace, (newest, newest))
 
 
-@dg.op(retry_policy=FETCH_AGAIN)
+@dg.op
 def take_in_whole_seasons(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
     """Every configured season as its source has it now, also where it was corrected long ago."""
     from statmuse_pipeline.defs.pipeline import sync
 
     workspace.whole_seasons = True
     try:
-        sync(context.instance, workspace)
+        _patiently(context, lambda: sync(context.instance, workspace))
     finally:
         workspace.whole_seasons = False
 

@@ -132,5 +132,18 @@ def run_pipeline(
     return passed
 
 
+def run_job(name: str, instance: dg.DagsterInstance, workspace: Workspace) -> None:
+    """The job `nightly` or `weekly` as the daemon runs it, in this process.
+
+    Raises:
+        PipelineError: what a step raised.
+    """
+    from statmuse_pipeline.defs import nightly
+
+    job: dg.JobDefinition = getattr(nightly, name)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    job.execute_in_process(instance=instance, resources={"workspace": workspace}, run_config=quiet)
+
+
 def _all_seasons(workspace: Workspace) -> tuple[str, str]:
     return workspace.settings.seasons[0], workspace.settings.seasons[-1]

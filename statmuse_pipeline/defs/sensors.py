@@ -175,9 +175,10 @@ def corrected_box_scores(context: dg.SensorEvaluationContext, workspace: dg.Reso
 def new_quotes(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
     """A run that resolves them and prices tonight's lines anew."""
     from statmuse_pipeline.defs.betting import quotes_fingerprint
+    from statmuse_pipeline.sources.quote_files import QuoteFiles
 
     content = quotes_fingerprint(workspace)
-    if content == context.cursor:
+    if content in (context.cursor, QuoteFiles(None).fingerprint()):
         return dg.SensorResult(skip_reason="No quote is new.")
     if workspace.shelf.receipt("pooled") is None or _loaded_games(workspace, workspace.settings.seasons[-1]) is None:
         return dg.SensorResult(skip_reason="Nothing is loaded and trained yet.")

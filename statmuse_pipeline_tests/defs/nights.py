@@ -9,13 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pandas as pd
 
+from statmuse_pipeline.definitions import definitions
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.settings import load_settings
 from statmuse_pipeline.sources.demo_league import DemoLeague
 from statmuse_pipeline.sources.source import SeasonPayload
+from statmuse_pipeline.sources.stats_nba import StatsNbaSource
 from statmuse_pipeline_tests.sources.stats_nba_server import StatsServer, served
 
 SEASONS = ("2021-22", "2022-23")
@@ -74,8 +78,12 @@ def environment(data: Path, url: str, day: dt.date, **changes: str) -> dict[str,
 
 
 def workspace_on(data: Path, url: str, day: dt.date, **changes: str) -> Workspace:
-    """A workspace on the morning after `day`."""
-    return Workspace(settings=load_settings(**environment(data, url, day, **changes)))
+    """A workspace on the morning after `day`, whose requests need not be polite."""
+    workspace = Workspace(settings=load_settings(**environment(data, url, day, **changes)))
+    source = workspace.choice.source
+    if isinstance(source, StatsNbaSource):
+        source.client.pause = 0.0
+    return workspace
 
 
 @contextmanager
@@ -87,3 +95,51 @@ def league_on_the_wire(
     with served(server_of(small_league(teams, games))) as (server, url):
         server.until = until
         yield server, url
+
+
+class Ticks:
+    """Sensors evaluated in this process, and the runs they request, as the daemon does it: a run key is run once."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self.cursors: dict[str, str | None] = {}
+        self.keys: set[str | None] = set()
+
+    def look(self, sensor: Any, workspace: Workspace) -> list[dg.RunRequest]:
+        """What the sensor requests now, run keys that were run already left out."""
+        name = sensor.name
+        context = dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursors.get(name), resources={"workspace": workspace}
+        )
+        told = sensor(context)
+        if isinstance(told, dg.SensorResult):
+            self.cursors[name] = told.cursor
+            requests = list(told.run_requests or ())
+        else:
+            requests = [each for each in told if isinstance(each, dg.RunRequest)]
+        fresh = [request for request in requests if request.run_key not in self.keys]
+        self.keys |= {request.run_key for request in fresh}
+        return fresh
+
+    def run(self, request: dg.RunRequest, workspace: Workspace, job: str | None = None) -> dg.ExecuteInProcessResult:
+        """The requested run, in this process."""
+        return run_job(
+            self.instance,
+            str(request.job_name or job),
+            workspace,
+            partition_key=request.partition_key,
+            run_config=request.run_config,
+            tags=request.tags,
+        )
+
+
+@cache
+def repository() -> dg.RepositoryDefinition:
+    """All definitions, loaded once."""
+    return definitions().get_repository_def()
+
+
+def run_job(instance: dg.DagsterInstance, name: str, workspace: Workspace, **how: Any) -> dg.ExecuteInProcessResult:
+    """A job by name, on that workspace."""
+    job = repository().get_job(name)
+    return job.execute_in_process(instance=instance, resources={"workspace": workspace}, **how)

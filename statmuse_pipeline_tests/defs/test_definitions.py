@@ -16,8 +16,8 @@ from statmuse_pipeline.defs.partitions import contiguous_ranges
 BY_SEASON = {"raw_game_logs", "player_games", "team_games", "players", "player_features", "market_quotes"}
 BY_PLAYER = {"player_models", "player_calibrators", "live_models"}
 WHOLE = {
-    "live_history", "training_dataset", "pooled_models", "tuned_parameters", "test_forecasts", "backtest", "metric_report",
-    "report",
+    "live_history", "training_dataset", "pooled_models", "tuned_parameters", "test_forecasts", "backtest",
+    "metric_report", "report",
     "graded_forecasts", "slate_forecasts",
 }  # fmt: skip
 
