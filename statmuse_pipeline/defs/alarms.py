@@ -24,11 +24,16 @@ def failures(context: dg.RunFailureSensorContext, workspace: dg.ResourceParam[Wo
     if run.tags.get("dagster/will_retry") == "true":
         return
     told = [f"Run {run.run_id} of {run.job_name} failed: {context.failure_event.message}"]
-    told += [
-        f"Step {event.step_key}: {event.event_specific_data.error_display_string.strip().splitlines()[0]}"  # type: ignore[union-attr]
-        for event in context.get_step_failure_events()
-    ]
+    told += [f"Step {event.step_key}: {_cause(event)}" for event in context.get_step_failure_events()]
     notify(workspace.settings, f"StatMuse pipeline: {run.job_name} failed", "\n".join(told))
+
+
+def _cause(event: dg.DagsterEvent) -> str:
+    """The first line of the innermost error: Dagster wraps what a step raised."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip().splitlines()[0] if error else str(event.message)
 
 
 @dg.sensor(

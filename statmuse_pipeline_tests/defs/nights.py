@@ -142,4 +142,5 @@ def repository() -> dg.RepositoryDefinition:
 def run_job(instance: dg.DagsterInstance, name: str, workspace: Workspace, **how: Any) -> dg.ExecuteInProcessResult:
     """A job by name, on that workspace."""
     job = repository().get_job(name)
+    how["run_config"] = {**(how.get("run_config") or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     return job.execute_in_process(instance=instance, resources={"workspace": workspace}, **how)
