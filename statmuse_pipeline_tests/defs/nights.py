@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import os
-from collections.abc import Iterator, Sequence
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -24,6 +29,8 @@ from statmuse_pipeline_tests.sources.stats_nba_server import StatsServer, served
 
 SEASONS = ("2021-22", "2022-23")
 SEASON = SEASONS[-1]
+WORKSPACE = str(Path(__file__).parents[2] / "workspace.yaml")
+BIN = Path(sys.executable).parent
 
 
 @cache
@@ -144,3 +151,65 @@ def run_job(instance: dg.DagsterInstance, name: str, workspace: Workspace, **how
     job = repository().get_job(name)
     how["run_config"] = {**(how.get("run_config") or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     return job.execute_in_process(instance=instance, resources={"workspace": workspace}, **how)
+
+
+@dataclasses.dataclass
+class Daemon:
+    """A `dagster-daemon` of a project, started now."""
+
+    process: subprocess.Popen[bytes]
+    environment: dict[str, str]
+    instance: dg.DagsterInstance
+    started: float
+    log: Path
+
+    def runs(self) -> list[dg.DagsterRun]:
+        """The runs since it was started, newest first."""
+        created = dg.RunsFilter(created_after=dt.datetime.fromtimestamp(self.started, dt.UTC))
+        return list(self.instance.get_runs(created))
+
+    def launch(self, job: str, **tags: str) -> subprocess.Popen[bytes]:
+        """Put a run of the job into the queue, from a process of its own."""
+        command = ["dagster", "job", "launch", "-w", WORKSPACE, "-j", job, "--tags", json.dumps(tags)]
+        return subprocess.Popen(
+            [str(BIN / command[0]), *command[1:]], env=self.environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def wait(self, until: Callable[[list[dg.DagsterRun]], Any], seconds: float = 200, failing: bool = False) -> Any:
+        """What `until` makes of the runs, once that is something."""
+        while time.time() < self.started + seconds:
+            runs = self.runs()
+            if found := until(runs):
+                return found
+            bad = [run.job_name for run in runs if run.is_failure_or_canceled]
+            assert failing or not bad, f"{bad} failed: {self.told()}"
+            assert self.process.poll() is None, self.told()
+            time.sleep(1)
+        raise AssertionError(f"Not in {seconds} s: {self.told()}")
+
+    def told(self) -> str:
+        """The end of its log."""
+        return self.log.read_text()[-3000:]
+
+
+@contextmanager
+def real_daemon(instance: dg.DagsterInstance, data: Path, settings: dict[str, str]) -> Iterator[Daemon]:
+    """A daemon and code server in processes of their own, which end with the block."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("STATMUSE")}
+    variables = {**kept, **settings, "PYTHONPATH": str(Path(__file__).parents[2])}
+    log, started = data / "daemon.log", time.time()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [str(BIN / "dagster-daemon"), "run", "-w", WORKSPACE],
+            env=variables, cwd=data, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield Daemon(process, variables, instance, started, log)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(20)

@@ -6,11 +6,6 @@ The days go through the sensors and the jobs that they request in this process, 
 from __future__ import annotations
 
 import datetime as dt
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +30,7 @@ from statmuse_pipeline_tests.defs.nights import (
     days_of,
     environment,
     league_on_the_wire,
+    real_daemon,
     run_job,
     small_league,
     workspace_on,
@@ -42,9 +38,6 @@ from statmuse_pipeline_tests.defs.nights import (
 from statmuse_pipeline_tests.sources.stats_nba_server import StatsServer
 
 TEAMS, GAMES = 6, 56
-PATIENCE = 200
-"""Seconds that the daemon may take for a day."""
-
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -173,45 +166,9 @@ def test_the_scheduled_night_does_what_the_sensors_missed(week: Week) -> None:
 def test_a_real_daemon_lives_through_a_night(week: Week) -> None:
     before = registry(week.now())
     week.next_day()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("STATMUSE")}
     settings = environment(week.data, week.url, week.day, STATMUSE_AUTOMATION="1")
-    log = week.data / "daemon.log"
-    started = time.time()
-    with log.open("w") as output:
-        daemon = subprocess.Popen(
-            [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-m", "statmuse_pipeline.definitions"],
-            env={**kept, **settings, "PYTHONPATH": str(Path(__file__).parents[2])},
-            cwd=week.data,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        run = _finished(week, "after_games", since=started, daemon=daemon, log=log)
-    finally:
-        os.killpg(daemon.pid, signal.SIGTERM)
-        try:
-            daemon.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(daemon.pid, signal.SIGKILL)
-            daemon.wait(20)
-    asked = [each.job_name for each in _runs(week, started) if "dagster/sensor_name" in each.tags]
+    with real_daemon(week.instance, week.data, settings) as daemon:
+        run = daemon.wait(lambda runs: [run for run in runs if run.job_name == "after_games" and run.is_success])[0]
+        asked = [each.job_name for each in daemon.runs() if "dagster/sensor_name" in each.tags]
     assert sorted(asked) == ["after_games", "ingest"]
     assert_the_day_is_done(week, before, retrained_in(week, run.run_id))
-
-
-def _runs(week: Week, since: float) -> list[dg.DagsterRun]:
-    created = dg.RunsFilter(created_after=dt.datetime.fromtimestamp(since, dt.UTC))
-    return list(week.instance.get_runs(created))
-
-
-def _finished(week: Week, job: str, *, since: float, daemon: subprocess.Popen[bytes], log: Path) -> dg.DagsterRun:
-    while time.time() < since + PATIENCE:
-        for run in _runs(week, since):
-            told = f"{run.job_name}: see {log}\n{log.read_text()[-3000:]}"
-            assert run.status not in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED), told
-            if run.job_name == job and run.is_success:
-                return run
-        assert daemon.poll() is None, log.read_text()[-3000:]
-        time.sleep(1)
-    raise AssertionError(f"No {job} in {PATIENCE} s: {log.read_text()[-3000:]}")
