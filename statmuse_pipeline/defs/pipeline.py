@@ -21,6 +21,7 @@ from statmuse_pipeline.defs import (
     slate,
     training,
 )
+from statmuse_pipeline.defs.abandoned import end_abandoned, process_tag
 from statmuse_pipeline.defs.partitions import PLAYERS, contiguous_ranges
 from statmuse_pipeline.defs.players import stale_players
 from statmuse_pipeline.defs.resources import Workspace
@@ -47,9 +48,10 @@ def materialize(
     Raises:
         PipelineError: what a step raised.
     """
-    tags = {}
+    end_abandoned(instance)
+    tags = process_tag()
     if partitions:
-        tags = {
+        tags |= {
             "dagster/asset_partition_range_start": partitions[0],
             "dagster/asset_partition_range_end": partitions[1],
         }
@@ -141,8 +143,9 @@ def run_job(name: str, instance: dg.DagsterInstance, workspace: Workspace) -> No
     from statmuse_pipeline.defs import nightly
 
     job: dg.JobDefinition = getattr(nightly, name)
+    end_abandoned(instance)
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-    job.execute_in_process(instance=instance, resources={"workspace": workspace}, run_config=quiet)
+    job.execute_in_process(instance=instance, resources={"workspace": workspace}, run_config=quiet, tags=process_tag())
 
 
 def _all_seasons(workspace: Workspace) -> tuple[str, str]:

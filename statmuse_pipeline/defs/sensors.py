@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from statmuse_pipeline.defs.abandoned import end_abandoned
 from statmuse_pipeline.defs.automation import ingest
 from statmuse_pipeline.defs.nightly import after_games, nightly, quotes, weekly
 from statmuse_pipeline.defs.resources import Workspace
@@ -194,7 +195,8 @@ def _live(workspace: Workspace) -> "StatsNbaSource | None":
 
 
 def _running(instance: dg.DagsterInstance, jobs: Sequence[str]) -> str | None:
-    """A job among these that is queued or running."""
+    """A job among these that is queued or running; runs of processes that are gone are ended first."""
+    end_abandoned(instance)
     unfinished = [
         dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING,
         dg.DagsterRunStatus.STARTED,
