@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Requests = Iterator[dg.RunRequest | dg.SkipReason]
 
-TICK_SECONDS = 30
+TICK_SECONDS = 10
 """Between two looks at the warehouse, which cost nothing; the second run follows the first so soon."""
 
 ASK_EVERY = dt.timedelta(minutes=10)
