@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from statmuse_pipeline.dagster_home import prepare_home
 from statmuse_pipeline.domain import InformationLevel, PipelineError, Stat
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from statmuse_pipeline.defs.resources import Workspace
+    from statmuse_pipeline.reports.board import GameView
 
 Item = TypeVar("Item")
 
@@ -353,6 +355,57 @@ def _run_job(name: str) -> None:
 
 
 @app.command()
+def slate(
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Eastern day; the next one with games when left out.")
+    ] = None,
+    player: Annotated[str | None, typer.Option(help="Show only this player, with all his lines.")] = None,
+    stats: Annotated[str | None, typer.Option(help="Show only these stats; all are forecast.")] = None,
+    lines: Annotated[bool, typer.Option("--lines", help="Show every quoted line too.")] = False,
+) -> None:
+    """Forecast every player of the next games before tip-off, grade earlier nights, and write the board."""
+    shown = _stats(stats)
+    instance, workspace = _open()
+    from statmuse_pipeline.defs import pipeline
+    from statmuse_pipeline.defs.lookup import one_player
+    from statmuse_pipeline.defs.slate import board_context, tonight
+    from statmuse_pipeline.reports.board import game_views, only
+
+    _show_banner(workspace)
+    chosen = one_player(workspace, player) if player else None
+    workspace.slate_day = date.date() if date else None
+    pipeline.materialize(pipeline.NIGHT_ASSETS, instance, workspace)
+    context = board_context(workspace, tonight(workspace))
+    if context.games.empty:
+        console.print(f"There is no game on {context.day}: nothing is forecast.")
+        return
+    if context.forecasts is None:
+        raise PipelineError(f"The games of {context.day} have begun and nothing was forecast before: it stays missed.")
+    if chosen is not None and chosen.player_id not in set(context.players["player_id"]):  # type: ignore[index]
+        raise PipelineError(f"{chosen.player_name} plays no game on {context.day}.")
+    for game in game_views(only(context, shown, chosen.player_id if chosen is not None else None)):
+        _show_game(game, all_lines=lines or chosen is not None)
+    stale = context.inputs.loc[context.inputs["stale"], ["input", "note"]]
+    for row in stale.itertuples(index=False):
+        console.print(f"Stale: {row.input} ({row.note})", style="yellow", markup=False)
+    console.print(f"Board: {workspace.reports / 'board.html'}", soft_wrap=True)
+
+
+def _show_game(game: GameView, *, all_lines: bool) -> None:
+    """One game's tables, if there is something to show."""
+    tables = [game.forecasts, *([game.quotes, game.averages] if all_lines else [])]
+    for view in (view for view in tables if view is not None and view.rows):
+        table = Table(title=f"{game.title}, {game.tipoff}: {view.caption}", box=SIMPLE, pad_edge=False)
+        for label, right in view.headers:
+            table.add_column(label, justify="right" if right else "left")
+        for cells in view.rows:
+            table.add_row(*(Text(f"{cell.text} ({cell.note})" if cell.note else cell.text) for cell in cells))
+        console.print(table)
+    if game.out:
+        console.print(Text(f"Out: {game.out}"))
+
+
+@app.command()
 def dev(port: Annotated[int, typer.Option(help="Where the UI listens.")] = 3000) -> None:
     """Start the Dagster UI and daemon on this data folder."""
     try:
@@ -385,6 +438,36 @@ def archive(
         payloads.append(stored_season(workspace, season))
     for path in write_archive(out, payloads):
         console.print(str(path), soft_wrap=True)
+
+
+@app.command()
+def quotes(
+    date: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Eastern day of the games; today when left out.")
+    ] = None,
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%dT%H:%M%z"], help="Quotes as they were then, such as 2025-01-15T22:00Z."),
+    ] = None,
+) -> None:
+    """Fetch a day's player props from The Odds API (ODDS_API_KEY) and keep them for `market_quotes`."""
+    _, workspace = _open()
+    from statmuse_pipeline.defs.services import fetched_quotes, odds_api
+    from statmuse_pipeline.sources.odds_api import EASTERN, fetch_quotes
+    from statmuse_pipeline.sources.quote_files import store_quotes
+
+    client = odds_api(workspace)
+    day = date.date() if date else client.now().astimezone(EASTERN).date()
+    fetched = fetch_quotes(client, day, at=at)
+    console.print(f"{day}: {fetched.events} games, {len(fetched.quotes):,} quotes")
+    for reason, entries in fetched.problems.groupby("reason")["entries"].sum().items():
+        console.print(f"Left out: {entries:,} x {reason}", soft_wrap=True, markup=False)
+    if client.quota.remaining is not None:
+        console.print(f"Credits left: {client.quota.remaining:,}")
+    for path in store_quotes(fetched_quotes(workspace), fetched.quotes):
+        console.print(str(path), soft_wrap=True)
+    if fetched.stopped:
+        raise PipelineError(fetched.stopped)
 
 
 def _summary(workspace: Workspace) -> None:

@@ -127,6 +127,13 @@ class Season:
         return self.label
 
 
+EXPECTED_MINUTES: Mapping[InformationLevel, str] = {
+    InformationLevel.PREGAME: "exp_min_pregame",
+    InformationLevel.TIPOFF: "tip_exp_min",
+}
+"""The column that holds the minutes expected at a level."""
+
+
 def prior_column(stat: Stat, level: InformationLevel) -> str:
     """The column that holds the pooled prior's mean of a stat."""
     return f"prior_{stat.column}" + ("_pregame" if level is InformationLevel.PREGAME else "")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from statmuse_pipeline.contracts import FORECASTS, check
-from statmuse_pipeline.domain import LADDER, LARGEST_COUNT, InformationLevel, PipelineError, Stat
+from statmuse_pipeline.domain import EXPECTED_MINUTES, LADDER, LARGEST_COUNT, InformationLevel, PipelineError, Stat
 from statmuse_pipeline.modeling.distribution import CountDistribution
 
 Floats = npt.NDArray[np.float64]
@@ -32,8 +32,10 @@ _NEGLIGIBLE = 1e-6
 class Width(Protocol):
     """How wide the distribution around a mean is, such as `modeling.distribution.DispersionModel`."""
 
-    def distribution(self, mean: npt.ArrayLike, largest: int) -> CountDistribution:
-        """Distributions on 0..largest round the means [n]."""
+    def distribution(
+        self, mean: npt.ArrayLike, largest: int, minutes: npt.ArrayLike | None = None
+    ) -> CountDistribution:
+        """Distributions on 0..largest round the means [n], given the expected minutes [n]."""
         ...
 
 
@@ -243,7 +245,8 @@ def make_forecasts(
     """Forecasts of all player-games in `rows` and all stats in `means`.
 
     Args:
-        rows: season, game_id, game_date, player_id of n player-games, and `split` unless it is given.
+        rows: season, game_id, game_date, player_id of n player-games, `split` unless it is given, and the minutes
+            expected at the level (`domain.EXPECTED_MINUTES`) where a width depends on them.
         means: stat -> expected counts [n], in the order of `rows`. A missing mean gives no forecast.
         dispersions: stat -> how wide the distributions are.
         level: what the means were allowed to know.
@@ -262,6 +265,8 @@ def make_forecasts(
         split=rows["split"].to_numpy() if split is None else split,
         model=model if isinstance(model, str) else np.asarray(model),
     )
+    expected = EXPECTED_MINUTES[level]
+    minutes = rows[expected].to_numpy(dtype=np.float64) if expected in rows else None
     frames, distributions = [], {}
     for stat in Stat:
         if stat not in means:
@@ -275,7 +280,9 @@ def make_forecasts(
             raise PipelineError(f"There is no dispersion for {stat}: fit one on earlier forecasts.")
         known = np.isfinite(mean)
         part = keys[known].reset_index(drop=True)
-        distribution = dispersions[stat].distribution(mean[known], LARGEST_COUNT[stat])
+        distribution = dispersions[stat].distribution(
+            mean[known], LARGEST_COUNT[stat], None if minutes is None else minutes[known]
+        )
         if calibrators and stat in calibrators:
             distribution = distribution.mapped(calibrators[stat])
         distribution = _per_player(distribution, part["player_id"], stat, player_calibrators or {})

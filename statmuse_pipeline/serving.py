@@ -13,7 +13,7 @@ from statmuse_pipeline.features.minutes import MinutesModel, forecast_minutes
 from statmuse_pipeline.forecasting import Calibrator, Forecasts, Width, make_forecasts
 from statmuse_pipeline.modeling.player_model import PlayerModel
 from statmuse_pipeline.modeling.prior import PooledPrior
-from statmuse_pipeline.modeling.residuals import add_residual_history
+from statmuse_pipeline.modeling.residuals import add_residual_history, inputs_needed
 
 UPCOMING = "upcoming"
 """The value of `split` in forecasts of games to be played."""
@@ -87,12 +87,18 @@ def _with_residuals(slate: pd.DataFrame, earlier: pd.DataFrame) -> pd.DataFrame:
 def _at_level(rows: pd.DataFrame, models: ServedModels, level: InformationLevel, stats: Sequence[Stat]) -> Forecasts:
     means = {stat: rows[prior_column(stat, level)].to_numpy(dtype=float).copy() for stat in stats}
     own = {stat: np.zeros(len(rows), dtype=bool) for stat in stats}
+    # One player's row is looked at many times: a narrow table of one type is ten times as fast as the whole one.
+    inputs = rows[list(inputs_needed())].astype("float64")
     for place, player in enumerate(rows["player_id"]):
         model = models.players.get(int(player))
         if model is None:
             continue
-        for stat, members in model.members(rows.iloc[[place]], stats).items():
+        fitted = [stat for stat in stats if stat in model.stats]
+        for stat in fitted:
             own[stat][place] = True
+        # Members whose forecast is not served need not be read: they are most of the work of a night.
+        served = [stat for stat in fitted if model.stats[stat].served.ensemble != "prior"]
+        for stat, members in model.members(inputs.iloc[[place]], served).items() if served else ():
             means[stat][place] = model.stats[stat].means_from(members, means[stat][[place]])[0, -1]
     made = make_forecasts(
         rows,
@@ -102,9 +108,9 @@ def _at_level(rows: pd.DataFrame, models: ServedModels, level: InformationLevel,
         calibrators=models.calibrators[level],
         player_calibrators=models.player_calibrators,
     )
-    served = {stat: dict(zip(rows["player_id"], own[stat], strict=True)) for stat in stats}
+    label = {stat: dict(zip(rows["player_id"], own[stat], strict=True)) for stat in stats}
     names = [
-        "player" if served[Stat(stat)][player] else "prior"
+        "player" if label[Stat(stat)][player] else "prior"
         for stat, player in zip(made.frame["stat"], made.frame["player_id"], strict=True)
     ]
     return Forecasts(made.frame.assign(model=pd.Series(names, dtype="str")), made.distributions)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from statmuse_pipeline.domain import PipelineError, Season
@@ -38,6 +38,22 @@ class Settings(BaseSettings):
     data: Path = Field(Path("data"), validation_alias="STATMUSE_DATA")
     models_store: Path | None = Field(None, validation_alias="STATMUSE_MODELS")
     """Where artefacts live; `<data>/../models_store` beside the default data folder when empty."""
+    odds_api_key: SecretStr | None = Field(None, validation_alias="ODDS_API_KEY")
+    odds_api_url: str = Field(
+        "https://api.the-odds-api.com", pattern=r"^https?://[^\s/]+", validation_alias="ODDS_API_URL"
+    )
+    odds_api_regions: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("us",), min_length=1, validation_alias="ODDS_API_REGIONS"
+    )
+    odds_api_bookmakers: Annotated[tuple[str, ...], NoDecode] = Field((), validation_alias="ODDS_API_BOOKMAKERS")
+    """Instead of the regions, where some are named."""
+    odds_api_reserve: int = Field(20, ge=0, validation_alias="ODDS_API_RESERVE")
+    """Credits that are never spent."""
+    injury_report_url: str = Field(
+        "https://ak-static.cms.nba.com/referee/injury",
+        pattern=r"^https?://[^\s/]+",
+        validation_alias="INJURY_REPORT_URL",
+    )
     seed: int = Field(20211019, validation_alias="STATMUSE_SEED")
     workers: int = Field(2, ge=1, validation_alias="STATMUSE_WORKERS")
     """Processes that train players side by side."""
@@ -59,7 +75,7 @@ class Settings(BaseSettings):
     mail_to: str | None = Field(None, validation_alias="STATMUSE_MAIL_TO")
     mail_from: str = Field("statmuse@localhost", validation_alias="STATMUSE_MAIL_FROM")
 
-    @field_validator("seasons", mode="before")
+    @field_validator("seasons", "odds_api_regions", "odds_api_bookmakers", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -11,6 +11,12 @@ NAMES = (
     "STATMUSE_SOURCE",
     "STATMUSE_ARCHIVE",
     "STATMUSE_DATA",
+    "ODDS_API_KEY",
+    "ODDS_API_URL",
+    "ODDS_API_REGIONS",
+    "ODDS_API_BOOKMAKERS",
+    "ODDS_API_RESERVE",
+    "INJURY_REPORT_URL",
 )
 
 
@@ -49,6 +55,9 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch, tmp_path):
         ("SEASONS", ",", "at least one season"),
         ("DRY_RUN", "perhaps", "boolean"),
         ("NBA_FALLBACK_LIMIT", "-1", "greater than or equal to 0"),
+        ("ODDS_API_URL", "api.the-odds-api.com", "https?://"),
+        ("ODDS_API_RESERVE", "-1", "greater than or equal to 0"),
+        ("ODDS_API_REGIONS", " , ", "at least 1"),
         ("STATMUSE_SOURCE", "espn", "'auto', 'archive', 'nba_api' or 'demo'"),
     ],
 )
@@ -58,3 +67,17 @@ def test_an_invalid_value_stops_with_the_variable_and_what_is_allowed(monkeypatc
         load_settings()
     assert name in str(told.value)
     assert allowed in str(told.value)
+
+
+def test_the_key_of_the_odds_api_is_never_shown(monkeypatch):
+    monkeypatch.setenv("ODDS_API_KEY", "s3cr3t")
+    monkeypatch.setenv("ODDS_API_BOOKMAKERS", "draftkings, fanduel")
+    settings = load_settings()
+    assert settings.odds_api_key is not None
+    assert settings.odds_api_key.get_secret_value() == "s3cr3t"
+    assert settings.odds_api_bookmakers == ("draftkings", "fanduel")
+    assert "s3cr3t" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    monkeypatch.setenv("ODDS_API_RESERVE", "many")
+    with pytest.raises(PipelineError) as told:
+        load_settings()
+    assert "s3cr3t" not in str(told.value)

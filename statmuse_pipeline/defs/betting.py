@@ -1,6 +1,7 @@
 """Assets of the market: resolved quotes and the backtest."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
 from statmuse_pipeline.defs.partitions import ONE_RUN, SEASONS
 from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.defs.services import fetched_quotes
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -39,14 +41,23 @@ def market_quotes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
 
     seasons = sorted(context.partition_keys)
     # Simulated games have no market: real quotes belong to real games alone.
-    folder = workspace.settings.archive if workspace.choice.source.name != "demo" else None
-    files = QuoteFiles(folder)
+    real = workspace.choice.source.name != "demo"
+    files = QuoteFiles(workspace.settings.archive, fetched_quotes(workspace)) if real else QuoteFiles(None)
     common = {
-        "quotes": files.fingerprint(),
-        "code": code_version("warehouse/names.py", "betting/hygiene.py", "sources/quote_files.py"),
+        "code": code_version(
+            "warehouse/names.py",
+            "warehouse/people.py",
+            "warehouse/spelling.py",
+            "warehouse/quoted_games.py",
+            "betting/hygiene.py",
+            "sources/quote_files.py",
+        ),
     }
     versions = {
-        season: fingerprint({**common, "season": season_fingerprint(workspace.engine, season)}) for season in seasons
+        season: fingerprint(
+            {**common, "quotes": files.fingerprint(season), "season": season_fingerprint(workspace.engine, season)}
+        )
+        for season in seasons
     }
     receipts = {season: workspace.shelf.receipt(f"quotes/{season}") for season in seasons}
     stale = [
@@ -71,7 +82,9 @@ def quotes_fingerprint(workspace: Workspace) -> str:
     """A hash of all quotes there are, resolved or not."""
     from statmuse_pipeline.sources.quote_files import QuoteFiles
 
-    return QuoteFiles(workspace.settings.archive if workspace.choice.source.name != "demo" else None).fingerprint()
+    real = workspace.choice.source.name != "demo"
+    files = QuoteFiles(workspace.settings.archive, fetched_quotes(workspace)) if real else QuoteFiles(None)
+    return files.fingerprint()
 
 
 def _resolve(workspace: Workspace, files: Any, season: str) -> "dict[str, pd.DataFrame]":
@@ -157,13 +170,16 @@ def _run(workspace: Workspace, facts: Mapping[str, Any]) -> "tuple[Any, pd.DataF
     quotes = quotes.assign(
         p_over=forecasts.over(quotes), p_push=forecasts.push(quotes), median=forecasts.medians(quotes)
     )
-    view = market_view(quotes).quotes if len(quotes) else quotes.assign(p_over_final=pd.Series(dtype="float64"))
-    quotes["p_over_final"] = view["p_over_final"]
+    view = market_view(quotes) if len(quotes) else None
+    quotes["p_over_final"] = view.quotes["p_over_final"] if view else pd.Series(dtype="float64")
     start, end = pd.Timestamp(facts["test_from"]), pd.Timestamp(facts["last_date"])
     lines = season_line_queries(outcomes[outcomes["game_date"] >= start])
     lines = lines.merge(outcomes[[*keys, "season", "game_date", "actual", "season_average"]], on=keys)
     lines = lines.assign(p_over=forecasts.over(lines))
     result = run_backtest(quotes, lines, start=start.date(), end=end.date(), seed=workspace.settings.seed)
+    if view:
+        # With them the quotes of a night to come are blended.
+        result = replace(result, blend_weights=view.weights)
     return result, quotes[quotes["game_date"] >= start].reset_index(drop=True)
 
 

@@ -12,7 +12,7 @@ from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
 from statmuse_pipeline.defs.pooled import Pooled, dataset_rows
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import InformationLevel, Stat, player_key
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Stat, player_key
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -150,11 +150,14 @@ def _every_family(workspace: Workspace) -> "Iterator[tuple[Stat, str, pd.DataFra
     """Stat, family, keys and the family's predictive distributions on the test split."""
     families, pooled = _own_families(workspace), Pooled.read(workspace)
     models = [name for name in families.columns if name not in (*KEYS, "stat")]
+    column = EXPECTED_MINUTES[InformationLevel.TIPOFF]
+    expected = dataset_rows(workspace, ("test",))[[*KEYS, column]]
     for stat in Stat:
-        part = families[families["stat"] == stat.value]
+        part = families[families["stat"] == stat.value].merge(expected, on=KEYS, validate="one_to_one")
+        minutes = part[column].to_numpy(dtype=float)
         for model in models if len(part) else ():
             mean = part[model].to_numpy(dtype=float)
-            yield stat, model, part[KEYS], pooled.distribution(mean, stat, InformationLevel.TIPOFF)
+            yield stat, model, part[KEYS], pooled.distribution(mean, stat, InformationLevel.TIPOFF, minutes)
 
 
 def _draw(workspace: Workspace, folder: Path, ladder: "pd.DataFrame", outcomes: "pd.DataFrame") -> None:

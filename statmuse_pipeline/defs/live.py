@@ -191,7 +191,7 @@ def live_models_of(
     from statmuse_pipeline.modeling.player_model import PlayerModel
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine, players)
+    recorded = read_models(workspace.engine, players, with_json=False)
     made = recorded[(recorded["kind"] == LIVE) & recorded["artefact"].notna()].drop_duplicates("player_id")
     models: dict[int, PlayerModel] = {}
     calibrators: dict[tuple[int, Stat], IsotonicCalibrator] = {}
@@ -238,6 +238,6 @@ def stale_live_players(workspace: Workspace) -> list[str]:
     """The active, eligible players whose live models are missing or made from something else than what is known now."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, with_json=False)
     current = set(recorded.loc[recorded["kind"] == LIVE, "fingerprint"])
     return sorted(key for key, version in live_versions(workspace).items() if version not in current)

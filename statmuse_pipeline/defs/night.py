@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from statmuse_pipeline.defs.injuries import known_injuries, store_injuries
 from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.defs.services import fetched_quotes
 from statmuse_pipeline.domain import PipelineError
 
 if TYPE_CHECKING:
@@ -14,10 +16,6 @@ if TYPE_CHECKING:
 
     from statmuse_pipeline.slate.inputs import InputTimes
     from statmuse_pipeline.warehouse.ledger import Ledger
-
-INJURIES = "injuries"
-"""`<data>/injuries/<day>/injuries.parquet` is contracts.INJURY_STATUSES; `reports.parquet` beside it, where it is
-there, team_id and reported_at of every team that has handed in a report."""
 
 SLATES = "slate"
 """`<data>/slate/<day>/` holds the forecasts of one night."""
@@ -128,11 +126,13 @@ def input_times(workspace: Workspace, **newest: Any) -> "InputTimes":
         return day_of.reindex(ids.unique()).max()
 
     features = [last_day(f"features/{season}", "features.parquet") for season in workspace.settings.seasons]
+    models, recorded = newest_record(workspace.engine)
     return InputTimes(
         newest_game=newest_game(workspace),
         newest_features=max((day for day in features if pd.notna(day)), default=None),
         newest_learned=last_day("pooled", "priors.parquet"),
-        models_recorded=newest_record(workspace.engine),
+        models_recorded=recorded,
+        has_models=models > 0,
         **newest,
     )
 
@@ -189,9 +189,24 @@ def current_rosters(workspace: Workspace, day: dt.date) -> "pd.DataFrame | None"
     return under_contract.rename(columns=names)[list(names.values())].reset_index(drop=True)
 
 
-def read_injuries(workspace: Workspace, day: dt.date) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
-    """Statuses of players and the teams that have reported, for that day; None where there is nothing."""
-    folder = workspace.shelf.folder(f"{INJURIES}/{day}")
+def night_injuries(
+    workspace: Workspace, night: Night, roster: "pd.DataFrame | None"
+) -> "tuple[pd.DataFrame | None, pd.DataFrame | None]":
+    """Statuses of players for that night and the teams that have reported, as they are known at its moment.
+
+    Where the source does not answer, or there is none, what was stored last under `<data>/injuries/<day>/`; None where
+    nothing is.
+    """
+    from statmuse_pipeline.sources.source import SourceError
+
+    try:
+        found = known_injuries(workspace, night.day, night.now, roster)
+        if found is not None:
+            store_injuries(workspace, night.day, found)
+            return found.statuses, found.reports
+    except SourceError as error:
+        log.warning("Injuries are those that were stored last: %s", error)
+    folder = workspace.shelf.folder(f"injuries/{night.day}")
     return _parquet(folder / "injuries.parquet"), _parquet(folder / "reports.parquet")
 
 
@@ -202,8 +217,9 @@ def read_raw_quotes(workspace: Workspace, night: Night) -> "pd.DataFrame":
     from statmuse_pipeline.slate.games import EASTERN, season_of
     from statmuse_pipeline.sources.quote_files import QuoteFiles
 
-    folder = workspace.settings.archive if workspace.choice.source.name != "demo" else None
-    raw = QuoteFiles(folder).read([season_of(night.day)])
+    real = workspace.choice.source.name != "demo"
+    files = QuoteFiles(workspace.settings.archive, fetched_quotes(workspace)) if real else QuoteFiles(None)
+    raw = files.read([season_of(night.day)])
     day = pd.Timestamp(night.day)
     begins = raw["commence_time"].dt.tz_convert(EASTERN).dt.tz_localize(None).dt.normalize()
     told = begins.fillna(raw["game_date"])

@@ -38,7 +38,7 @@ class Players(dg.Config):
 
 def _patiently(context: dg.OpExecutionContext, fetch: Callable[[], object]) -> None:
     """What failed for want of a service is tried again; any other error would only come again."""
-    from statmuse_pipeline.sources.stats_nba_client import RequestsStopped, ServiceFailing
+    from statmuse_pipeline.sources.service_client import RequestsStopped, ServiceFailing
 
     try:
         fetch()

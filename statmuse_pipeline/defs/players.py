@@ -17,7 +17,7 @@ from statmuse_pipeline.defs.pooled import (
 )
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts
-from statmuse_pipeline.domain import InformationLevel, Stat, player_id_of, prior_column
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Stat, player_id_of, prior_column
 from statmuse_pipeline.settings import Settings
 from statmuse_pipeline.versions import code_version, fingerprint, library_versions
 
@@ -172,11 +172,12 @@ def choose_calibrators(
     if rows is None:
         return decisions
     members = model.members(rows) if model else {}
+    minutes = rows[EXPECTED_MINUTES[InformationLevel.TIPOFF]].to_numpy(dtype=float)
     for stat in stats:
         mean = rows[prior_column(stat, InformationLevel.TIPOFF)].to_numpy(dtype=float)
         if model and stat in members:
             mean = model.stats[stat].means_from(members[stat], mean)[:, -1]
-        forecast = pooled.distribution(mean, stat, InformationLevel.TIPOFF)
+        forecast = pooled.distribution(mean, stat, InformationLevel.TIPOFF, minutes)
         actual = rows[stat.column].to_numpy(dtype=float)
         pairs = ladder_pairs(forecast, stat, actual, rows["game_date"].to_numpy())
         decisions[stat.value] = choose_calibrator(*pairs)
@@ -249,7 +250,7 @@ def stale_players(workspace: Workspace, keys: Sequence[str]) -> list[str]:
     """The players whose recorded models were made from something else than what is there now."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, with_json=False)
     current = recorded[recorded["fingerprint"] == training_version(workspace)]
     fresh = {key for key, group in current.groupby("player_key") if {"served", "calibrator"} <= set(group["kind"])}
     return [key for key in keys if key not in fresh]
@@ -259,7 +260,7 @@ def registry_version(workspace: Workspace, kinds: Sequence[str] = ("served", "ca
     """Fingerprint of all artefacts of those kinds of models; by default of those that are judged."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine)
+    recorded = read_models(workspace.engine, with_json=False)
     return fingerprint({"artefacts": sorted(set(recorded.loc[recorded["kind"].isin(kinds), "sha256"].dropna()))})
 
 
@@ -268,7 +269,7 @@ def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "
     from statmuse_pipeline.modeling.player_model import PlayerModel
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine, players)
+    recorded = read_models(workspace.engine, players, with_json=False)
     served = recorded[(recorded["kind"] == "served") & recorded["artefact"].notna()]
     one = served.drop_duplicates("player_id").sort_values("player_id")
     return {
@@ -284,7 +285,7 @@ def read_calibrators(
     from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine, players)
+    recorded = read_models(workspace.engine, players, with_json=False)
     kept = recorded[(recorded["kind"] == "calibrator") & recorded["failure"].isna()]
     found: dict[tuple[int, Stat], IsotonicCalibrator] = {}
     for (path, sha256), rows in kept.groupby(["artefact", "sha256"]):

@@ -12,7 +12,15 @@ from statmuse_pipeline.defs.freshness import RENEWED_WEEKLY
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts, training_dataset
-from statmuse_pipeline.domain import LADDER, LARGEST_COUNT, MINIMUM_HISTORY, InformationLevel, Stat, prior_column
+from statmuse_pipeline.domain import (
+    EXPECTED_MINUTES,
+    LADDER,
+    LARGEST_COUNT,
+    MINIMUM_HISTORY,
+    InformationLevel,
+    Stat,
+    prior_column,
+)
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -90,11 +98,13 @@ def _shapes(rows: "pd.DataFrame", priors: "pd.DataFrame") -> tuple[dict[str, Any
     counts = ((rows["min"] > 0) & (rows["games_before"] >= MINIMUM_HISTORY)).to_numpy()
     train, validation = (counts & (rows["split"] == name).to_numpy() for name in KNOWN_BEFORE_TEST)
     for level in InformationLevel:
+        minutes = rows[EXPECTED_MINUTES[level]].to_numpy(dtype=float)
         for stat in Stat:
             mean = priors[prior_column(stat, level)].to_numpy(dtype=float)
             actual = rows[stat.column].to_numpy(dtype=float)
-            width = DispersionModel.fit(mean[train], actual[train], largest=LARGEST_COUNT[stat])
-            forecast = width.distribution(mean[validation], LARGEST_COUNT[stat])
+            largest = LARGEST_COUNT[stat]
+            width = DispersionModel.fit(mean[train], actual[train], minutes=minutes[train], largest=largest)
+            forecast = width.distribution(mean[validation], largest, minutes[validation])
             p, y, dates = ladder_pairs(forecast, stat, actual[validation], rows["game_date"].to_numpy()[validation])
             decision = choose_calibrator(p, y, dates)
             shapes.setdefault(level.value, {})[stat.value] = {
@@ -175,8 +185,8 @@ class Pooled:
             },
         )
 
-    def distribution(self, mean: "np.ndarray", stat: Stat, level: InformationLevel) -> Any:
-        """Calibrated predictive distributions round the given means [n]."""
-        forecast = self.dispersions[level][stat].distribution(mean, LARGEST_COUNT[stat])
+    def distribution(self, mean: "np.ndarray", stat: Stat, level: InformationLevel, minutes: "np.ndarray") -> Any:
+        """Calibrated predictive distributions round the given means [n], given the expected minutes [n]."""
+        forecast = self.dispersions[level][stat].distribution(mean, LARGEST_COUNT[stat], minutes)
         calibrator = self.calibrators[level].get(stat)
         return forecast.mapped(calibrator) if calibrator else forecast

@@ -1,5 +1,6 @@
 """The asset of the night: forecasts of the games to come, and the page that shows them."""
 
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ from statmuse_pipeline.defs.night import (
     Night,
     current_rosters,
     input_times,
+    night_injuries,
     night_quotes,
     open_ledger,
-    read_injuries,
     tonight,
 )
 from statmuse_pipeline.defs.players import registry_version
@@ -53,7 +54,6 @@ def slate_forecasts(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeRes
 
     night = tonight(workspace)
     ledger = open_ledger(workspace, night)
-    ledger.close()
     announce(ledger, night)
     ahead = night.games[still_ahead(night.games, night.now)].reset_index(drop=True)
     if len(ahead):
@@ -70,17 +70,38 @@ def slate_forecasts(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeRes
 
 
 def announce(ledger: "Ledger", night: Night) -> None:
-    """Put what is expected of a night on the ledger: a forecast of each game before its tip-off, nothing of others."""
-    from statmuse_pipeline.slate.games import OFF, begins
+    """Put what is expected of a night on the ledger, after closing what is past.
+
+    Expected is a forecast of each game before its tip-off. Game days since the last one on the ledger on which nobody
+    announced anything are put there too, and are missed at once.
+    """
+    from statmuse_pipeline.slate.games import eastern_day, games_of
     from statmuse_pipeline.warehouse.ledger import Output
 
-    off = night.games["status"].isin(OFF)
-    due = dict(zip(night.games["game_id"], begins(night.games), strict=True))
-    played = {game: due[game].to_pydatetime() for game in night.games.loc[~off, "game_id"]}
-    ledger.expect(night.day, Output.SLATE, played)
-    ledger.empty(night.day, Output.SLATE, night.games.loc[off, "game_id"], "postponed or cancelled")
+    ledger.close()
+    today = eastern_day(night.now)
+    known = ledger.read(output=Output.SLATE)["game_day"]
+    if len(known):
+        silent = {
+            day.date() for day in night.scheduled["game_date"] if known.max() < day.date() < min(today, night.day)
+        }
+        for day in sorted(silent):
+            _announce_day(ledger, day, games_of(night.scheduled, day))
+    if night.day >= today:
+        _announce_day(ledger, night.day, night.games)
+
+
+def _announce_day(ledger: "Ledger", day: dt.date, games: "pd.DataFrame") -> None:
+    from statmuse_pipeline.slate.games import OFF, begins
+    from statmuse_pipeline.warehouse.ledger import WHOLE_DAY, Output
+
+    off = games["status"].isin(OFF)
+    due = dict(zip(games["game_id"], begins(games), strict=True))
+    played = {game: due[game].to_pydatetime() for game in games.loc[~off, "game_id"]}
+    ledger.expect(day, Output.SLATE, played)
+    ledger.empty(day, Output.SLATE, games.loc[off, "game_id"], "postponed or cancelled")
     if not played:
-        ledger.empty(night.day, Output.SLATE, detail="no games")
+        ledger.empty(day, Output.SLATE, [WHOLE_DAY], "no games")
 
 
 def _renew(workspace: Workspace, night: Night, ahead: "pd.DataFrame") -> dict[str, int]:
@@ -91,9 +112,9 @@ def _renew(workspace: Workspace, night: Night, ahead: "pd.DataFrame") -> dict[st
 
     name = f"{SLATES}/{night.day}"
     history = read.player_games(workspace.engine)
-    rows = upcoming_rows(history, ahead, current_rosters(workspace, night.day))
-    injuries, reports = read_injuries(workspace, night.day)
-    rows = with_statuses(rows, injuries, night.now, reports)
+    roster = current_rosters(workspace, night.day)
+    injuries, reports = night_injuries(workspace, night, roster)
+    rows = with_statuses(upcoming_rows(history, ahead, roster), injuries, night.now, reports)
     quotes = night_quotes(workspace, night, rows)
     inputs = _inputs(workspace, night, quotes, rows)
     wanted = _version(workspace, ahead, rows, quotes, inputs)
@@ -153,8 +174,10 @@ def _with_market(
     asked = asked.assign(p_over=forecasts.over(asked), p_push=forecasts.push(asked))
     resolved = all(workspace.shelf.receipt(f"quotes/{season}") for season in workspace.settings.seasons)
     earlier = with_actuals(read_quotes(workspace), history) if resolved and len(asked) else asked.head(0)
-    learned = workspace.shelf.receipt("backtest")
-    weights = pd.read_parquet(workspace.shelf.folder("backtest") / "blend_weights.parquet") if learned else no_weights()
+    weights = no_weights()
+    if workspace.shelf.receipt("backtest"):
+        stored = pd.read_parquet(workspace.shelf.folder("backtest") / "blend_weights.parquet")
+        weights = stored if len(stored) else weights
     return add_market(asked, earlier, weights)
 
 
@@ -198,7 +221,7 @@ def _recorded(workspace: Workspace, players: list[int]) -> "pd.Series":
     """player_id -> when his own models were recorded."""
     from statmuse_pipeline.registry.metadata import read_models
 
-    recorded = read_models(workspace.engine, players)
+    recorded = read_models(workspace.engine, players, with_json=False)
     own = recorded[recorded["kind"].isin(["served", LIVE]) & recorded["artefact"].notna()]
     return own.groupby("player_id")["recorded_at"].max()
 

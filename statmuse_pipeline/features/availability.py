@@ -12,7 +12,15 @@ import numpy as np
 from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
 from statmuse_pipeline.features.rolling import FAST, History
-from statmuse_pipeline.features.rotation import CARRIED, Members, group_sum, rank_among, team_sum, usual_stats
+from statmuse_pipeline.features.rotation import (
+    CARRIED,
+    Members,
+    TakePart,
+    group_sum,
+    rank_among,
+    team_sum,
+    usual_stats,
+)
 from statmuse_pipeline.features.rows import GROUPS, Rows
 
 _CHANGES = {
@@ -28,13 +36,14 @@ SHIFTED = ("min", "pts", "reb", "ast", "fga", "fg3a", "fta", "pra")
 """Absences of these are also set against what was usual in the player's earlier games."""
 
 
-def availability_features(rows: Rows, history: History, members: Members) -> Columns:
+def availability_features(rows: Rows, history: History, members: Members, tonight: TakePart) -> Columns:
     """Absences of both teams, in all, by position, and against the player's recent games.
 
     Args:
         rows: the rows.
         history: `rolling.player_history(rows)`.
         members: `rotation.team_members(rows, history)`.
+        tonight: `rotation.take_part(rows, history, members)`.
     """
     rotation = members.expected["min"] >= ROTATION_MINUTES
     out = rotation & ~members.present
@@ -52,7 +61,7 @@ def availability_features(rows: Rows, history: History, members: Members) -> Col
     columns["tip_opp_out_min_pos"] = np.where(other >= 0, by_group[other * GROUPS + rows.group], np.nan)
     back = rotation & members.present & (members.missed > 0)
     columns["tip_back_min"] = team_sum(rows, members.team_game, np.where(back, members.expected["min"], 0.0))
-    columns |= _present_mates(rows, history, members, rotation)
+    columns |= _present_mates(rows, history, tonight)
     usual = {f"out_{s}_usual": _earlier(rows, history, columns[f"tip_out_{s}"], FAST) for s in SHIFTED}
     columns |= {f"tip_out_{s}_new": columns[f"tip_out_{s}"] - usual[f"out_{s}_usual"] for s in SHIFTED}
     columns |= {
@@ -64,26 +73,18 @@ def availability_features(rows: Rows, history: History, members: Members) -> Col
     return columns | usual
 
 
-def _present_mates(rows: Rows, history: History, members: Members, rotation: np.ndarray) -> Columns:
-    """Rotation players who do take part: members, and newcomers whose last game was for another team or long ago."""
-    at = history.before(rows.player, rows.day)
-    usual = history.take(usual_stats(rows, history)["min"], at)
+def _present_mates(rows: Rows, history: History, tonight: TakePart) -> Columns:
+    """How many rotation mates take part, how much they usually play, and where the player stands among them."""
+    usual = history.take(usual_stats(rows, history)["min"], history.before(rows.player, rows.day))
     own = np.where(usual >= ROTATION_MINUTES, usual, 0.0)
-    span = int(rows.player.max()) + 1
-    member = np.isin(rows.team_game * span + rows.player, members.team_game * span + members.player)
-    newcomer = (own > 0) & ~member & ~rows.out
-    here = rotation & members.present
-    team_game = np.r_[members.team_game[here], rows.team_game[newcomer]]
-    minutes = np.r_[members.expected["min"][here], own[newcomer]]
-    group = np.r_[members.group[here], rows.group[newcomer]]
-    cell = np.bincount(team_game * GROUPS + group, minutes, len(rows.teams) * GROUPS)
-    mates = team_sum(rows, team_game, minutes) - own
+    cell = np.bincount(tonight.team_game * GROUPS + tonight.group, tonight.minutes, len(rows.teams) * GROUPS)
+    mates = team_sum(rows, tonight.team_game, tonight.minutes) - own
     return {
         "tip_mates_min": mates,
-        "tip_mates_count": team_sum(rows, team_game, np.ones(len(team_game))) - (own > 0),
+        "tip_mates_count": team_sum(rows, tonight.team_game, np.ones(len(tonight.team_game))) - (own > 0),
         "tip_mates_min_pos": cell[rows.team_game * GROUPS + rows.group] - own,
         # A player without a game yet stands behind the whole rotation.
-        "tip_rotation_rank": rank_among(rows, team_game, minutes, np.nan_to_num(usual)),
+        "tip_rotation_rank": rank_among(rows, tonight.team_game, tonight.minutes, np.nan_to_num(usual)),
         "tip_min_share": np.divide(usual, mates + usual, out=np.full(len(rows), np.nan), where=mates + usual > 0),
     }
 

@@ -24,13 +24,15 @@ _PREGAME_INPUTS = (
     "games_with_team", "share_of_games_30d", "games_missed", "rotation_rank", "mates_min", "mates_min_pos",
     "mates_out_last_min", "mates_out_last_min_pos", "out_min_usual", "rest_days", "team_season_games",
     "net_rating_gap", "blowout_risk", "age", "pf_per_min_03", "pts_per_min_03", "plus_minus_ewm_03",
+    "like_min", "like_gain", "like_games",
 )  # fmt: skip
 
 _TIPOFF_INPUTS = (
     *_PREGAME_INPUTS, "exp_min_pregame", "tip_mates_exp_min", "tip_out_min", "tip_out_min_pos", "tip_out_min_new",
     "tip_out_min_pos_new", "tip_back_min", "tip_mates_min", "tip_mates_count", "tip_mates_min_pos",
     "tip_mates_min_new", "tip_mates_min_lately", "tip_mates_min_pos_new", "tip_rotation_rank_new", "tip_min_share",
-    "tip_opp_out_min",
+    "tip_opp_out_min", "tip_like_min", "tip_like_gain", "tip_like_games", "tip_alike_min", "tip_alike_gain",
+    "tip_alike_games",
 )  # fmt: skip
 
 INPUTS = {InformationLevel.PREGAME: _PREGAME_INPUTS, InformationLevel.TIPOFF: _TIPOFF_INPUTS}
@@ -45,9 +47,9 @@ GROWTH = 4 / 3
 FIRST_FIT_ROWS = 4000
 """Fewer player-games than this teach nothing: until then the exponentially weighted mean serves."""
 
-ROUNDS = 200
+ROUNDS = 250
 _PARAMETERS = {
-    "objective": "reg:squarederror", "tree_method": "hist", "max_bin": 48, "max_depth": 6, "eta": 0.05,
+    "objective": "reg:squarederror", "tree_method": "hist", "max_bin": 48, "max_depth": 6, "eta": 0.04,
     "min_child_weight": 30, "subsample": 0.8, "colsample_bytree": 0.4, "lambda": 5.0, "nthread": 1, "verbosity": 0,
 }  # fmt: skip
 _LONGEST = 53.0

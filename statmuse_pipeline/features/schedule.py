@@ -1,4 +1,4 @@
-"""Rest, density of the schedule, home court, and who the player is."""
+"""Rest, density of the schedule, home court, phase and stakes of the season, and who the player is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from statmuse_pipeline.features.rows import POSITIONS, Rows
 
 LONGEST_REST = 30.0
 """Days of rest are cut off here: a summer is no rest of 170 days."""
+
+SEASON_GAMES = 82
+"""Games of a team in a season."""
 
 
 def schedule_features(rows: Rows, games: pd.DataFrame, history: History) -> Columns:
@@ -40,7 +43,29 @@ def schedule_features(rows: Rows, games: pd.DataFrame, history: History) -> Colu
         "opp_back_to_back": _flag(other, other == 0),
         "team_season_games": season_games.count(season_games.before(rows.team * seasons + rows.season, rows.day)),
         "tipoff_hour": (local.dt.hour + local.dt.minute / 60).to_numpy(np.float64),
+        **{
+            f"{prefix}_games_in_{nights}_nights": 1 + _games_within(team_history, side, rows.day, nights - 1)
+            for prefix, side in (("team", rows.team), ("opp", rows.opponent))
+            for nights in (4, 6)
+        },
+        **_stakes(rows),
     }
+
+
+def _stakes(rows: Rows) -> Columns:
+    """Share of games won this season before the day and games left, both teams."""
+    teams = rows.teams
+    points = np.bincount(rows.team_game, np.nan_to_num(rows.box["pts"]), len(teams))
+    seasons = int(rows.season.max()) + 1
+    played = ~teams.upcoming & (teams.other >= 0)
+    history = History((teams.team * seasons + teams.season)[played], teams.day[played])
+    won = history.expanding(history.sort((points > points[teams.other])[played]))
+    columns: Columns = {}
+    for prefix, side in (("team", rows.team), ("opp", rows.opponent)):
+        at = history.before(side * seasons + rows.season, rows.day)
+        columns[f"{prefix}_win_pct"] = history.take(won, at)
+        columns[f"{prefix}_games_left"] = np.maximum(SEASON_GAMES - history.count(at), 0)
+    return columns
 
 
 def profile_features(rows: Rows, players: pd.DataFrame) -> Columns:
@@ -93,6 +118,13 @@ def catalog() -> list[Feature]:
         ("team_season_games", "games the team has played this season"),
         ("tipoff_hour", "hour of the tip-off, Eastern"),
     ]
+    for prefix, who in (("team", "own team"), ("opp", "opponent")):
+        schedule += [
+            *((f"{prefix}_games_in_{nights}_nights", f"games in {nights} nights, tonight included, {who}")
+              for nights in (4, 6)),
+            (f"{prefix}_win_pct", f"share of games won this season before the day, {who}"),
+            (f"{prefix}_games_left", f"games left of the season's {SEASON_GAMES}, tonight included, {who}"),
+        ]  # fmt: skip
     profile = [
         ("position_g", "guard, also as second position"),
         ("position_f", "forward, also as second position"),

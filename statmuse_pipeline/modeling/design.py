@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from statmuse_pipeline.domain import InformationLevel, PipelineError, Stat
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError, Stat
 
 Column = npt.NDArray[np.floating[Any]]
 
-EXPECTED_MINUTES = {InformationLevel.PREGAME: "exp_min_pregame", InformationLevel.TIPOFF: "tip_exp_min"}
 TIPOFF_PREFIX = "tip_"
 
 _STATS = tuple(stat.column for stat in Stat)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import linalg
 
-from statmuse_pipeline.domain import InformationLevel, PipelineError, Stat
-from statmuse_pipeline.modeling.design import EXPECTED_MINUTES, design_columns
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError, Stat
+from statmuse_pipeline.modeling.design import design_columns
 
 Floats = npt.NDArray[np.float64]
 

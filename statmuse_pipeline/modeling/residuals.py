@@ -70,6 +70,12 @@ def columns_needed() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*keys, *per_stat, *FOREST_INPUTS, *HISTORY_COLUMNS)))
 
 
+def inputs_needed() -> tuple[str, ...]:
+    """Every column that the members of all stats read from a row they forecast."""
+    names = (*FOREST_INPUTS, *(name for stat in Stat for name in stat_inputs(stat)))
+    return tuple(dict.fromkeys(source for name in names for source in _sources(name)))
+
+
 def history_inputs() -> tuple[str, ...]:
     """Every column that `add_residual_history` reads."""
     outcomes = tuple(s for s in _SERIES if s != "min")

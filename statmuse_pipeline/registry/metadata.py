@@ -71,36 +71,38 @@ def record_models(engine: Engine, rows: pd.DataFrame) -> None:
         connection.execute(statement, records)
 
 
-def read_models(engine: Engine, player_ids: Sequence[int] | None = None) -> pd.DataFrame:
+def read_models(engine: Engine, player_ids: Sequence[int] | None = None, *, with_json: bool = True) -> pd.DataFrame:
     """The recorded models, sorted by player_key, stat, kind.
 
     Args:
         engine: the warehouse.
         player_ids: only these players; None for all rows, pooled models included.
+        with_json: also the columns that hold JSON, which take most of the time.
 
     Returns:
         The table's columns, JSON parsed, missing values as None; player_id is nullable Int64, recorded_at in UTC.
     """
-    statement = select(MODEL_METADATA).order_by(*(MODEL_METADATA.c[name] for name in _KEY))
+    columns = [column for column in MODEL_METADATA.columns if with_json or column.name not in _JSON]
+    statement = select(*columns).order_by(*(MODEL_METADATA.c[name] for name in _KEY))
     if player_ids is not None:
         statement = statement.where(MODEL_METADATA.c.player_id.in_([int(player) for player in player_ids]))
     with engine.connect() as connection:
         records = [dict(row) for row in connection.execute(statement).mappings()]
     for record in records:
-        for name in _JSON:
+        for name in _JSON if with_json else ():
             record[name] = json.loads(record[name]) if record[name] is not None else None
-    table = pd.DataFrame(records, columns=list(MODEL_METADATA.columns.keys()), dtype=object)
+    table = pd.DataFrame(records, columns=[column.name for column in columns], dtype=object)
     # SQLite drops the zone, in which it was written.
     recorded = pd.to_datetime(table["recorded_at"], utc=True).astype("datetime64[ns, UTC]")
     return table.assign(recorded_at=recorded).astype({"player_id": "Int64"})
 
 
-def newest_record(engine: Engine) -> pd.Timestamp | None:
-    """When the newest model that has an artefact was recorded, UTC; None where there is none."""
-    newest = select(func.max(MODEL_METADATA.c.recorded_at)).where(MODEL_METADATA.c.artefact.is_not(None))
+def newest_record(engine: Engine) -> tuple[int, pd.Timestamp | None]:
+    """How many rows have an artefact, and when the newest of them was recorded, UTC; None where that is not known."""
+    newest = select(func.count(), func.max(MODEL_METADATA.c.recorded_at)).where(MODEL_METADATA.c.artefact.is_not(None))
     with engine.connect() as connection:
-        found = connection.scalar(newest)
-    return None if found is None else pd.to_datetime(found, utc=True)
+        count, found = connection.execute(newest).one()
+    return int(count), None if found is None else pd.to_datetime(found, utc=True)
 
 
 def _stored(record: Mapping[Hashable, Any]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,34 @@ class GameView:
     averages: TableView | None
 
 
+def game_views(context: BoardContext) -> list[GameView]:
+    """Every game as text."""
+    return [_game(context, row) for row in context.games.to_dict("records")]
+
+
+def only(context: BoardContext, stats: Sequence[Stat], player_id: int | None = None) -> BoardContext:
+    """The board of some stats, and of one player where one is named."""
+    wanted = [stat.value for stat in stats]
+
+    def of_player(frame: pd.DataFrame | None) -> pd.DataFrame | None:
+        return frame if frame is None or player_id is None else frame[frame["player_id"] == player_id]
+
+    def of_stats(frame: pd.DataFrame | None) -> pd.DataFrame | None:
+        return None if frame is None else frame[frame["stat"].isin(wanted)]
+
+    players = of_player(context.players)
+    games = context.games
+    if players is not None and player_id is not None:
+        games = games[games["game_id"].isin(players["game_id"])]
+    return replace(
+        context,
+        games=games,
+        players=players,
+        lines=of_stats(of_player(context.lines)),
+        forecasts=of_stats(of_player(context.forecasts)),
+    )
+
+
 def render_board(context: BoardContext) -> str:
     """The page as HTML: no script, no request to anywhere, the same bytes for the same context."""
     environment = Environment(
@@ -117,7 +145,7 @@ def render_board(context: BoardContext) -> str:
         "now": _moment(context.now),
         "figures": _figures(context),
         "inputs": _inputs(context.inputs),
-        "games": [_game(context, row) for row in context.games.to_dict("records")],
+        "games": game_views(context),
         "totals": table_view(context.totals, TOTAL_COLUMNS, caption="All nights so far", tones=False),
         "ledger": _ledger(context),
         "glossary": GLOSSARY,
@@ -183,14 +211,14 @@ def _inputs(inputs: pd.DataFrame) -> TableView:
     rows = [
         [
             Cell(row["input"]),
-            Cell(_moment(row["as_of"]) if pd.notna(row["as_of"]) else "none"),
-            Cell(_age(row["age_hours"])),
             Cell("stale" if row["stale"] else "current", "bad" if row["stale"] else "good"),
+            Cell(_age(row["age_hours"])),
+            Cell(_moment(row["as_of"]) if pd.notna(row["as_of"]) else "none"),
             Cell(row["note"]),
         ]
         for row in inputs.to_dict("records")
     ]
-    return TableView("", [("Input", False), ("As of", False), ("Age", True), ("State", False), ("Why", False)], rows)
+    return TableView("", [("Input", False), ("State", False), ("Age", True), ("As of", False), ("Why", False)], rows)
 
 
 def _game(context: BoardContext, game: Mapping[Any, Any]) -> GameView:
@@ -246,26 +274,18 @@ def _forecast_table(
     stats = [stat.value for stat in Stat if (forecasts["stat"] == stat.value).any()]
     rows = [
         [
-            Cell(row["player_name"]),
+            Cell(row["player_name"], note=row["flags"]),
             Cell(context.teams.get(row["team_id"], "?")),
             *(Cell(cells.get((row["player_id"], stat), "n/a")) for stat in stats),
-            Cell(row["status"], "bad" if row["status"] in ("Doubtful", "Questionable") else ""),
-            Cell(row["flags"]),
         ]
         for row in shown.to_dict("records")
     ]
-    headers = [
-        ("Player", False),
-        ("Team", False),
-        *((stat, True) for stat in stats),
-        ("Status", False),
-        ("Flags", False),
-    ]
+    headers = [("Player", False), ("Team", False), *((stat, True) for stat in stats)]
     return TableView("Mean and 80% interval", headers, rows)
 
 
 def _quote_table(context: BoardContext, players: pd.DataFrame | None, lines: pd.DataFrame | None) -> TableView | None:
-    """One row a quote, in the order of the players, stats and lines."""
+    """One row a quoted line with the best price of each side, in the order of the players, stats and lines."""
     if players is None or lines is None:
         return None
     quoted = lines[lines["bookmaker"].notna()]
@@ -273,26 +293,45 @@ def _quote_table(context: BoardContext, players: pd.DataFrame | None, lines: pd.
         return None
     names = players.set_index("player_id")["player_name"]
     headers = [
-        ("Player", False), ("Stat", False), ("Line", True), ("Book", False), ("P(over)", True), ("Push", True),
-        ("Market", True), ("Blend", True), ("Fair over", True), ("Fair under", True), ("Over", True), ("Under", True),
-        ("EV over", True), ("EV under", True), ("EV over, blend", True), ("EV under, blend", True), ("Captured", False),
-        ("Note", False),
+        ("Player", False), ("Stat", False), ("Line", True), ("P(over)", True), ("Market", True), ("Blend", True),
+        ("Push", True), ("Fair over", True), ("Fair under", True), ("Best over", True), ("EV", True),
+        ("EV, blend", True), ("Best under", True), ("EV", True), ("EV, blend", True), ("Age", True), ("Note", False),
     ]  # fmt: skip
+    groups = [group for _, group in quoted.groupby(["player_id", "stat", "line"], sort=False)]
     rows = [
-        [
-            Cell(str(names.get(row["player_id"], row["player_id"]))),
-            Cell(row["stat"]),
-            Cell(f"{row['line']:g}"),
-            Cell(row["bookmaker"]),
-            *(Cell(_share(row[name])) for name in ("p_over", "p_push", "p_consensus", "p_over_final")),
-            *(Cell(_price(row[name])) for name in ("fair_over", "fair_under", "over_price", "under_price")),
-            *(Cell(_signed(row[name])) for name in ("ev_over", "ev_under", "ev_over_final", "ev_under_final")),
-            Cell(_moment(row["captured_at"])),
-            Cell(row["flags"]),
-        ]
-        for row in quoted.head(MOST_LINES).to_dict("records")
+        [Cell(str(names.get(group["player_id"].iloc[0], "?"))), *_quoted_line(context, group)]
+        for group in groups[:MOST_LINES]
     ]
-    return TableView("Quoted lines", headers, rows, len(quoted) - len(rows))
+    return TableView("Quoted lines", headers, rows, len(groups) - len(rows))
+
+
+def _quoted_line(context: BoardContext, quotes: pd.DataFrame) -> list[Cell]:
+    """What is told of one line that some books quote, but for the player."""
+    newest = quotes.sort_values("captured_at").iloc[-1]
+    hours = (pd.Timestamp(context.now) - newest["captured_at"]) / pd.Timedelta(hours=1)
+    flags = "; ".join(sorted({flag for flag in quotes["flags"] if flag}))
+    return [
+        Cell(newest["stat"]),
+        Cell(f"{newest['line']:g}"),
+        *(Cell(_share(newest[name])) for name in ("p_over", "p_consensus", "p_over_final", "p_push")),
+        *(Cell(_price(newest[name])) for name in ("fair_over", "fair_under")),
+        *_best(quotes, "over"),
+        *_best(quotes, "under"),
+        Cell(_age(hours)),
+        Cell(flags),
+    ]
+
+
+def _best(quotes: pd.DataFrame, side: str) -> list[Cell]:
+    """The best price of a side with its book, its EV by our forecast alone and by the blend."""
+    offers = quotes[quotes[f"ev_{side}"].notna()].sort_values([f"ev_{side}", "bookmaker"], ascending=[False, True])
+    if offers.empty:
+        return [Cell("n/a")] * 3
+    best = offers.iloc[0]
+    return [
+        Cell(_price(best[f"{side}_price"]), note=best["bookmaker"]),
+        *(Cell(_signed(best[name])) for name in (f"ev_{side}", f"ev_{side}_final")),
+    ]
 
 
 def _signed(value: float) -> str:

@@ -156,10 +156,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: its text and a tone (good, bad, best or nothing)."""
+    """One cell: its text, a tone (good, bad, best or nothing) and small print below it."""
 
     text: str
     tone: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)

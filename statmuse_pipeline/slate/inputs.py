@@ -39,6 +39,7 @@ class InputTimes:
         newest_features: day of the newest game with features.
         newest_learned: day of the newest game that the pooled models learned from.
         models_recorded: when the newest of the players' models was recorded.
+        has_models: whether there are models of players at all.
         newest_report: when the newest injury report was published.
         newest_quote: when the newest quote was captured.
     """
@@ -47,6 +48,7 @@ class InputTimes:
     newest_features: pd.Timestamp | None = None
     newest_learned: pd.Timestamp | None = None
     models_recorded: pd.Timestamp | None = None
+    has_models: bool = False
     newest_report: pd.Timestamp | None = None
     newest_quote: pd.Timestamp | None = None
 
@@ -80,6 +82,8 @@ def input_ages(times: InputTimes, scheduled: pd.DataFrame, day: dt.date, now: dt
         _row("injuries", times.newest_report, moment, _old(times.newest_report, moment, REPORT_AGE), "no newer report"),
         _row("quotes", times.newest_quote, moment, _old(times.newest_quote, moment, QUOTE_AGE), "no newer quote"),
     ]
+    if times.has_models and times.models_recorded is None:
+        rows[3] = (*rows[3][:4], "it is not known when they were made")
     frame = pd.DataFrame(rows, columns=["input", "as_of", "age_hours", "stale", "note"])
     return frame.assign(as_of=pd.to_datetime(frame["as_of"], utc=True).astype("datetime64[ns, UTC]"))
 

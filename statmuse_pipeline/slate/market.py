@@ -35,7 +35,7 @@ def add_market(tonight: pd.DataFrame, earlier: pd.DataFrame, weights: pd.DataFra
     known = earlier[
         (earlier["game_date"] < first)
         & (earlier["game_date"] >= first - pd.Timedelta(days=HISTORY_DAYS))
-        & earlier["quote_set"].map(quote_kind).isin(kinds)
+        & earlier["quote_set"].isin([name for name in earlier["quote_set"].unique() if quote_kind(name) in kinds])
         & earlier["stat"].isin(tonight["stat"])
     ]
     names = [*tonight.columns, "actual"]  # earlier quotes need no forecast: the weights are known

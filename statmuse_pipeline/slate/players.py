@@ -53,7 +53,7 @@ def slate_players(
         games_before=rows["player_id"].map(known),
         forecast=rows["player_id"].isin(served.index),
         model=rows["player_id"].map(served).fillna("").astype("str"),
-        recorded_at=rows["player_id"].map(recorded_at),
+        recorded_at=recorded_at.reindex(rows["player_id"]).set_axis(rows.index),
         made_at=pd.Timestamp(now),
     )
     stale = [name for name in inputs.loc[inputs["stale"], "input"] if name in TOUCHES_FORECASTS]

@@ -1,7 +1,8 @@
 """Who may play in the games of a night, who is out, and what is known about it.
 
-**Statuses.** The newest status of a player counts while it is no older than `STATUS_AGE`. A player without one is
-`Available` where his team's report is known and does not name him, else `Unknown`.
+**Statuses.** The newest status of a player for that day's game counts, however old; its age is told. A player without
+one is `Available` where his team has reported within `TEAM_AGE` and does not name him, else `Unknown`: transactions, of
+which only the day is known, are no report, and say nothing of those they do not name.
 
 **Information level.** A game is forecast at tip-off level only when it is known who is out: the newest report of both
 teams is no older than `REPORT_AGE` (reports appear hourly), and no player of the rotation is left `Questionable` or
@@ -24,8 +25,8 @@ ROSTER_DAYS = 30
 REPORT_AGE = pd.Timedelta(hours=3)
 """An older report has been followed by others that are not known."""
 
-STATUS_AGE = pd.Timedelta(hours=30)
-"""Reports on a game begin at 5 pm of the day before: an older status is about another game."""
+TEAM_AGE = pd.Timedelta(hours=30)
+"""Reports on a game begin at 5 pm of the day before: an older one is about another game."""
 
 OUT = "Out"
 UNDECIDED = ("Doubtful", "Questionable")
@@ -86,7 +87,7 @@ def _last_team(before: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
 def _under_contract(rosters: pd.DataFrame, last: pd.DataFrame) -> pd.DataFrame:
     played = last.set_index("player_id")["game_date"]
     members = rosters[["player_id", "player_name", "team_id"]]
-    return members.assign(last_played=members["player_id"].map(played).astype("datetime64[ns]"))
+    return members.assign(last_played=played.reindex(members["player_id"]).set_axis(members.index))
 
 
 def with_statuses(
@@ -99,7 +100,8 @@ def with_statuses(
 
     Args:
         rows: of `upcoming_rows`.
-        injuries: contracts.INJURY_STATUSES; what was published after `now` is not looked at. None where there is none.
+        injuries: contracts.INJURY_STATUSES for the games of that day, optionally with `precision`, "day" where the
+            source knows days only; what was published after `now` is not looked at. None where there is none.
         now: the present moment.
         reports: team_id, reported_at of every team that has handed in a report, also one that names nobody; None
             where only the players named are known: then a team has reported when one of its players is named.
@@ -109,21 +111,27 @@ def with_statuses(
         return frame
     moment = pd.Timestamp(now)
     known = check(INJURY_STATUSES, injuries)
-    known = known[(known["reported_at"] <= moment) & (known["reported_at"] > moment - STATUS_AGE)]
+    known = known[known["reported_at"] <= moment]
     newest = known.sort_values("reported_at", kind="stable").drop_duplicates("player_id", keep="last")
     newest = newest.set_index("player_id")
-    own, published = frame["player_id"].map(newest["status"]), frame["player_id"].map(newest["reported_at"])
-    teams = _reported(frame.assign(reported_at=published), reports, moment)
-    team_report = frame["team_id"].map(teams)
+    own, published = frame["player_id"].map(newest["status"]), _moments(frame["player_id"], newest["reported_at"])
+    exact = newest["precision"] != "day" if "precision" in newest else pd.Series(True, index=newest.index)
+    of_report = frame["player_id"].isin(newest.index[exact])
+    teams = _reported(frame.assign(reported_at=published)[of_report], reports, moment)
+    team_report = _moments(frame["team_id"], teams)
     status = own.fillna(pd.Series(AVAILABLE, index=frame.index).where(team_report.notna(), UNKNOWN))
-    moments = published.fillna(team_report).astype("datetime64[ns, UTC]")
-    return frame.assign(status=status.astype("str"), reported_at=moments)
+    return frame.assign(status=status.astype("str"), reported_at=published.fillna(team_report))
+
+
+def _moments(keys: pd.Series, moments: pd.Series) -> pd.Series:
+    """The moment of each key, NaT where there is none."""
+    return moments.reindex(keys).set_axis(keys.index).astype("datetime64[ns, UTC]")
 
 
 def _reported(rows: pd.DataFrame, reports: pd.DataFrame | None, now: pd.Timestamp) -> pd.Series:
     """team_id -> the moment of its newest report that still counts."""
     table = rows[rows["reported_at"].notna()] if reports is None else reports
-    table = table[(table["reported_at"] <= now) & (table["reported_at"] > now - STATUS_AGE)]
+    table = table[(table["reported_at"] <= now) & (table["reported_at"] > now - TEAM_AGE)]
     return table.groupby("team_id")["reported_at"].max()
 
 
@@ -135,10 +143,11 @@ def levels(rows: pd.DataFrame, rotation: pd.Series, now: dt.datetime) -> dict[st
         rotation: player_id -> whether he belongs to the rotation.
         now: the present moment.
     """
-    fresh = rows["reported_at"] > pd.Timestamp(now) - REPORT_AGE
+    known = rows["status"] != UNKNOWN
+    fresh = known & (rows["reported_at"] > pd.Timestamp(now) - REPORT_AGE)
     # The newest report of a team is that of any of its players.
     reported = fresh.groupby([rows["game_id"], rows["team_id"]]).any().groupby("game_id").all()
     open_ = rows["status"].isin([*UNDECIDED, UNKNOWN]) & rows["player_id"].map(rotation).fillna(False).astype(bool)
     decided = ~open_.groupby(rows["game_id"]).any()
-    known = reported & decided
-    return {str(game): InformationLevel.TIPOFF if known[game] else InformationLevel.PREGAME for game in known.index}
+    settled = reported & decided
+    return {str(game): InformationLevel.TIPOFF if settled[game] else InformationLevel.PREGAME for game in settled.index}

@@ -45,7 +45,7 @@ _EVERY_OTHER_NIGHT, _ALWAYS = 3.7, 8
 """Expected minutes of a player who takes part in half of the games he is fit for; the first eight always do."""
 _MINUTES_NOISE = 0.078
 
-_TEAM_BALANCE = {"possessions": 0.9, "scores": 0.65, "reb": 0.4, "ast": 0.4}
+_TEAM_BALANCE = {"possessions": 0.9, "scores": 0.72, "reb": 0.4, "ast": 0.4}
 """How much of the luck of a team's counts cancels between team mates: there is one ball."""
 _GAME_LUCK = {"possessions": 0.08, "scores": 0.13}
 """Loading of that luck on a factor that both teams share: a fast game, a game of good shots."""

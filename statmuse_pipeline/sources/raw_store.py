@@ -16,7 +16,7 @@ from pathlib import Path
 from statmuse_pipeline.sources.source import SourceError
 
 USABLE = "json"
-"""The kind of answers that may be served again; others (`http-429`, `unusable`) are kept for people to look at."""
+"""The usual kind of answers that may be served again; `http-429` and `unusable` are kept for people to look at."""
 
 _MOMENT = "%Y%m%dT%H%M%S%fZ"
 _NAME = re.compile(r"^(?P<moment>\d{8}T\d{12}Z)-(?P<sha256>[0-9a-f]{64})\.(?P<kind>[a-z0-9-]+)\.gz$")
@@ -24,12 +24,17 @@ _NAME = re.compile(r"^(?P<moment>\d{8}T\d{12}Z)-(?P<sha256>[0-9a-f]{64})\.(?P<ki
 
 @dataclass(frozen=True)
 class StoredResponse:
-    """One answer as it came: its text, when it was received (UTC), the address asked and the file it lies in."""
+    """One answer as it came: its bytes, when it was received (UTC), the address asked and the file it lies in."""
 
-    text: str
+    content: bytes
     fetched_at: datetime
     url: str
     file: Path
+
+    @property
+    def text(self) -> str:
+        """The content of an answer that is text."""
+        return self.content.decode()
 
 
 class RawStore:
@@ -50,19 +55,19 @@ class RawStore:
         endpoint: str,
         season: str,
         parameters: Mapping[str, object],
-        text: str,
+        content: str | bytes,
         *,
         url: str,
         fetched_at: datetime,
         kind: str = USABLE,
     ) -> Path:
-        """Keeps an answer and returns its file.
+        """Keeps an answer (text or bytes) and returns its file.
 
         Raises:
             SourceError: when the disk refuses.
         """
         folder = self._folder(endpoint, season, parameters)
-        content = text.encode()
+        content = content.encode() if isinstance(content, str) else content
         sha256 = hashlib.sha256(content).hexdigest()
         newest = _newest(folder, kind)
         if newest is not None and sha256 in newest.name:
@@ -81,14 +86,16 @@ class RawStore:
             ) from error
         return file
 
-    def latest(self, endpoint: str, season: str, parameters: Mapping[str, object]) -> StoredResponse | None:
-        """The newest usable answer to that request, None when there is none.
+    def latest(
+        self, endpoint: str, season: str, parameters: Mapping[str, object], *, kind: str = USABLE
+    ) -> StoredResponse | None:
+        """The newest answer of that kind to that request, None when there is none.
 
         Raises:
             SourceError: when the file is damaged: its content is not what its name says.
         """
         folder = self._folder(endpoint, season, parameters)
-        file = _newest(folder, USABLE)
+        file = _newest(folder, kind)
         if file is None:
             return None
         match = _NAME.match(file.name)
@@ -101,7 +108,7 @@ class RawStore:
         if hashlib.sha256(content).hexdigest() != match["sha256"]:
             raise SourceError(f"The stored answer {file} is damaged (its hash differs): delete it and fetch again.")
         moment = datetime.strptime(match["moment"], _MOMENT).replace(tzinfo=UTC)
-        return StoredResponse(content.decode(), moment, url, file)
+        return StoredResponse(content, moment, url, file)
 
     def requests(self, endpoint: str, season: str) -> list[dict[str, str]]:
         """The parameters of every request whose answers are kept, in no particular order.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from statmuse_pipeline.sources.service_client import Blocked, CutOff
 from statmuse_pipeline.sources.source import SCHEDULE_COLUMNS, SourceError, schedule_frame
 
 REGULAR_SEASON = "002"
@@ -13,14 +14,6 @@ REGULAR_SEASON = "002"
 
 WAY_OUT = "set STATMUSE_SOURCE=archive with STATMUSE_ARCHIVE, or STATMUSE_SOURCE=demo"
 """What a user can do when stats.nba.com will not deliver."""
-
-
-class CutOff(Exception):
-    """An answer that ends before its JSON does."""
-
-
-class Blocked(SourceError):
-    """A web page where data should be."""
 
 
 def document(response: Any) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""Who is meant: players' names in quotes to NBA ids, every decision on record."""
+"""Players' names in quotes to NBA ids and games, every decision on record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +9,9 @@ import pandas as pd
 
 from statmuse_pipeline.contracts import QUOTES
 from statmuse_pipeline.domain import Stat
+from statmuse_pipeline.warehouse.people import best_of, candidates_for, roster_of
 from statmuse_pipeline.warehouse.quoted_games import match_games
-from statmuse_pipeline.warehouse.spelling import (
-    alias,
-    closest_names,
-    closest_players,
-    is_short_for,
-    likeness,
-    normalise_name,
-    reordered,
-    unspaced,
-)
+from statmuse_pipeline.warehouse.spelling import closest_names, closest_players
 
 __all__ = ["MARKETS", "Resolution", "closest_names", "closest_players", "resolve_quotes"]
 
@@ -35,12 +26,6 @@ MARKETS = {
     "player_turnovers": Stat.TOV,
 }
 """Markets of The Odds API that are forecast."""
-
-LEAST_LIKENESS = 94.0
-"""A fuzzy match must reach this (0 to 100)."""
-
-LEAST_LEAD = 6.0
-"""A fuzzy match must be this much likelier than the next player of the two teams."""
 
 GROUPED = ["player_name", "game_date", "bookmaker", "market"]
 
@@ -155,27 +140,20 @@ def _understand(
     asked: pd.DataFrame, games: pd.DataFrame, player_games: pd.DataFrame, players: pd.DataFrame
 ) -> pd.DataFrame:
     """One row a pair, same order: player_id (nullable), game, method, score, reason."""
-    roster = player_games[["season", "team_id", "player_id"]].drop_duplicates()
-    by_name = _by_name(pd.Series(asked["player_name"].unique()), players)
-    pairs = asked.assign(pair=np.arange(len(asked)))
-    candidates = pairs.merge(by_name, on="player_name", how="inner")
-    unknown = pairs[~pairs["player_name"].isin(by_name["player_name"])]
-    if len(unknown):
-        candidates = pd.concat([candidates, _by_likeness(unknown, players, roster)], ignore_index=True)
+    pairs = asked.assign(pair=np.arange(len(asked)), placed=asked["game"] >= 0)
+    candidates = candidates_for(pairs, players, roster_of(player_games))
     rows = player_games[["game_date", "player_id", "game_id"]]
     rows = rows.assign(row=pd.Index(games["game_id"]).get_indexer(rows["game_id"]))[["game_date", "player_id", "row"]]
     candidates = candidates.merge(rows, on=["game_date", "player_id"], how="left")
     candidates["played"] = candidates["row"].notna() & (
         (candidates["row"] == candidates["game"]) | (candidates["game"] < 0)
     )
-    candidates["rostered"] = _rostered(candidates, roster)
     return _verdicts(len(asked), candidates, pairs)
 
 
 def _verdicts(count: int, candidates: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """The best candidate of each pair, if there is exactly one."""
-    rank = candidates["rostered"].astype("int64")
-    best = candidates[rank == rank.groupby(candidates["pair"]).transform("max")]
+    best = best_of(candidates)
     single = best[~best["pair"].duplicated(keep=False)].set_index("pair")
     verdict = pd.DataFrame(index=pd.RangeIndex(count))
     verdict["player_id"] = single["player_id"].astype("Int64")
@@ -189,66 +167,3 @@ def _verdicts(count: int, candidates: pd.DataFrame, pairs: pd.DataFrame) -> pd.D
         default="unknown player",
     )
     return verdict
-
-
-def _by_name(names: pd.Series, players: pd.DataFrame) -> pd.DataFrame:
-    """player_name, player_id, method, score: who a name can mean by itself, by the first method that knows it."""
-    methods: dict[str, tuple[Callable[[str], str | None], Callable[[str], str]]] = {
-        "exact": (str, str),
-        "normalised": (unspaced, unspaced),
-        "reordered": (reordered, reordered),
-        "alias": (alias, unspaced),
-    }
-    found = []
-    for method, (of_quote, of_player) in methods.items():
-        asked = pd.DataFrame({"player_name": names, "key": names.map(of_quote)}).dropna()
-        known = pd.DataFrame({"player_id": players["player_id"], "key": players["player_name"].map(of_player)})
-        hits = asked.merge(known, on="key")[["player_name", "player_id"]]
-        found.append(hits.assign(method=method, score=100.0))
-        names = names[~names.isin(hits["player_name"])]
-    return pd.concat(found, ignore_index=True)
-
-
-def _by_likeness(unknown: pd.DataFrame, players: pd.DataFrame, roster: pd.DataFrame) -> pd.DataFrame:
-    """The pairs with the players of their two teams whom a name may mean that nobody bears, method and score.
-
-    Several are left for a pair where it could be either.
-    """
-    pairs = unknown[unknown["game"] >= 0].merge(_alike(unknown["player_name"].unique(), players), on="player_name")
-    pairs = pairs[_rostered(pairs, roster)]
-    any_short = pairs["short"].groupby(pairs["pair"]).transform("any")
-    best = pairs["score"].groupby(pairs["pair"]).transform("max")
-    fuzzy = ~any_short & (best >= LEAST_LIKENESS) & (pairs["score"] > best - LEAST_LEAD)
-    method = pd.Series(np.where(any_short, "shortened", "fuzzy"), index=pairs.index, dtype="str")
-    return pairs.assign(method=method)[pairs["short"] | fuzzy].drop(columns="short")
-
-
-def _alike(names: np.ndarray, players: pd.DataFrame) -> pd.DataFrame:
-    """player_name, player_id, score, short: of each name the players of a name near enough to be compared further."""
-    ours = pd.Series([normalise_name(name) for name in names], dtype="str")
-    theirs = players["player_name"].map(normalise_name).astype("str").reset_index(drop=True)
-    scores = likeness(ours.tolist(), theirs.tolist())
-    near = pd.DataFrame(np.argwhere(scores > LEAST_LIKENESS - LEAST_LEAD), columns=["name", "player"])
-    rest, their_rest = (keys.str.replace(r"^\S+ ?", "", regex=True) for keys in (ours, theirs))
-    surnames = pd.DataFrame({"name": ours.index, "rest": rest})
-    same_rest = surnames.merge(pd.DataFrame({"player": theirs.index, "rest": their_rest}), on="rest")
-    found = pd.concat([near, same_rest[["name", "player"]]]).drop_duplicates()
-    name, player = found["name"].to_numpy(), found["player"].to_numpy()
-    return pd.DataFrame(
-        {
-            "player_name": pd.Series(names, dtype="str").to_numpy()[name],
-            "player_id": players["player_id"].to_numpy()[player],
-            "score": scores[name, player].astype("float64"),
-            "short": np.array(list(map(is_short_for, ours[name], theirs[player])), dtype=bool),
-        }
-    ).astype({"player_name": "str"})
-
-
-def _rostered(candidates: pd.DataFrame, roster: pd.DataFrame) -> np.ndarray:
-    """Whether a candidate played for one of the pair's two teams in that season."""
-    known = pd.MultiIndex.from_frame(roster[["season", "team_id", "player_id"]])
-    sides = (
-        pd.MultiIndex.from_frame(candidates[["season", side, "player_id"]]).isin(known)
-        for side in ("home_team_id", "away_team_id")
-    )
-    return np.logical_or(*sides) & (candidates["game"] >= 0).to_numpy()

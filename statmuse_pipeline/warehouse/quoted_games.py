@@ -94,13 +94,14 @@ def _eastern_day(moments: pd.Series) -> pd.Series:
 
 def _team_ids(names: pd.Series, teams: pd.DataFrame) -> np.ndarray:
     """Team ids as float64, NaN for an unknown team."""
-    known = dict(zip(teams["name"].map(_team_key), teams["team_id"], strict=True))
+    known = dict(zip(teams["name"].map(team_key), teams["team_id"], strict=True))
     codes, unique = pd.factorize(names)
-    ids = np.array([known.get(_team_key(name), np.nan) for name in unique] + [np.nan], dtype="float64")
+    ids = np.array([known.get(team_key(name), np.nan) for name in unique] + [np.nan], dtype="float64")
     return ids[codes]
 
 
-def _team_key(name: str) -> str:
+def team_key(name: str) -> str:
+    """A team's full name for comparison, the same for both names of a team that has two."""
     plain = " ".join(name.lower().split())
     return _TEAM_NAMES.get(plain, plain)
 

@@ -25,6 +25,8 @@ ALIASES = {
     "cam thomas": "cameron thomas",
     "carlton carrington": "bub carrington",
     "christian james mccollum": "cj mccollum",
+    "cui yongxi": "cui cui",
+    "didi louzada silva": "didi louzada",
     "edrice femi adebayo": "bam adebayo",
     "enes kanter": "enes freedom",
     "eric ambrose gordon": "eric gordon",
@@ -42,6 +44,7 @@ ALIASES = {
     "nahshon hyland": "bones hyland",
     "nic claxton": "nicolas claxton",
     "obi toppin": "obadiah toppin",
+    "rj nembhard": "ruben nembhard",
     "ron holland": "ronald holland",
     "svi mykhailiuk": "sviatoslav mykhailiuk",
     "trayce jackson": "trayce jackson davis",
@@ -67,6 +70,14 @@ def normalise_name(name: str) -> str:
 def unspaced(name: str) -> str:
     """The normalised name without spaces, so that `danteexum` and `T.J McConnell` find their man."""
     return normalise_name(name).replace(" ", "")
+
+
+def natural_order(name: str) -> str:
+    """`Porter Jr., Craig` as `Craig Porter Jr.`; a suffix after a comma (`Ackerman, Jr.`) stays where it is."""
+    last, comma, first = (part.strip() for part in name.partition(","))
+    if not comma or not first or "," in first or normalise_name(f"x {first}") == "x":
+        return name
+    return f"{first} {last}"
 
 
 def reordered(name: str) -> str:

@@ -73,6 +73,7 @@ def environment(data: Path, url: str, day: dt.date, **changes: str) -> dict[str,
     return {
         "STATMUSE_SOURCE": "nba_api",
         "STATMUSE_STATS_NBA_URL": url,
+        "INJURY_REPORT_URL": url.split("/stats/")[0] + "/injury",
         "STATMUSE_DATA": str(data),
         "STATMUSE_MODELS": str(data / "models_store"),
         "STATMUSE_NOW": morning_after(day),

@@ -207,6 +207,33 @@ def test_a_wrong_shape_is_corrected_and_scores_better_on_new_rows():
     np.testing.assert_allclose(mean_pit(corrected, actual[new], [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.015)
 
 
+def counts_less_certain_in_fewer_minutes() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(12)
+    minutes = rng.uniform(5, 40, 30_000)
+    mean = minutes * rng.uniform(0.1, 0.6, 30_000)
+    dispersion = 0.6 * (minutes / 20) ** -1.0
+    return mean, minutes, rng.negative_binomial(1 / dispersion, 1 / (1 + dispersion * mean))
+
+
+def test_where_less_time_means_less_certainty_the_width_learns_it_and_scores_better_on_new_rows():
+    mean, minutes, actual = counts_less_certain_in_fewer_minutes()
+    old, new = slice(None, 20_000), slice(20_000, None)
+    without = DispersionModel.fit(mean[old], actual[old], largest=120).distribution(mean[new], 120)
+    model = DispersionModel.fit(mean[old], actual[old], minutes=minutes[old], largest=120)
+    short, long = model.predict([6.0, 6.0], [12.0, 36.0])
+    assert short > 2 * long
+    with_minutes = model.distribution(mean[new], 120, minutes[new])
+    assert with_minutes.crps(actual[new]).mean() < without.crps(actual[new]).mean()
+    with pytest.raises(PipelineError, match="give them"):
+        model.predict([6.0])
+
+
+def test_minutes_that_say_nothing_are_left_out():
+    mean, _, actual = simulated(30_000)
+    minutes = np.random.default_rng(5).uniform(5, 40, 30_000)
+    assert len(DispersionModel.fit(mean, actual, minutes=minutes, largest=120).coefficients) == 3
+
+
 def test_outside_the_means_it_was_fitted_on_the_dispersion_stays_constant():
     mean, _, actual = simulated(5_000)
     model = DispersionModel.fit(mean, actual)
@@ -215,7 +242,10 @@ def test_outside_the_means_it_was_fitted_on_the_dispersion_stays_constant():
 
 def test_a_dispersion_model_survives_json():
     mean, _, actual = simulated(3_000)
-    for model in (DispersionModel.fit(mean, actual), DispersionModel((0.1, 0.2, 0.3), (0.0, 1.0), ((0, 1), (0, 1)))):
+    for model in (
+        DispersionModel.fit(mean, actual),
+        DispersionModel((0.1, 0.2, 0.3, 0.4, 0.5), (0.0, 1.0), ((0, 1), (0, 1))),
+    ):
         assert DispersionModel.from_dict(json.loads(json.dumps(model.to_dict()))) == model
     with pytest.raises(PipelineError, match="no dispersion model"):
         DispersionModel.from_dict({"kind": "poisson"})

@@ -6,19 +6,17 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlparse
 
 import pandas as pd
 
 from statmuse_pipeline.sources.source import SeasonPayload
+from statmuse_pipeline_tests.sources.local_http import Reply, Request, listening
 
 HAWKS, BULLS = 1610612737, 1610612741
 
@@ -44,20 +42,6 @@ def written_season(season_id: str = "22023") -> pd.DataFrame:
                     }
                 )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-@dataclass
-class Reply:
-    """What the server says instead of its usual answer."""
-
-    body: str = ""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    drip: float = 0.0
-    """Seconds between one byte of the body and the next."""
-    announced: int | None = None
-    """A Content-Length other than the body's true length."""
 
 
 @dataclass
@@ -227,42 +211,11 @@ def _plain(frame: pd.DataFrame) -> list[list[Any]]:
 def served(script: StatsServer) -> Iterator[tuple[StatsServer, str]]:
     """The server on a free port of this machine, and the base URL that nba_api needs."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: Request) -> Reply:
+        endpoint = request.path.rsplit("/", 1)[-1]
+        script.requests.append((endpoint, request.query, time.monotonic()))
+        script.headers.append(request.headers)
+        return script.reply(endpoint, request.query)
 
-        def do_GET(self) -> None:
-            url = urlparse(self.path)
-            endpoint = url.path.rsplit("/", 1)[-1]
-            query = {name: values[0] for name, values in parse_qs(url.query).items()}
-            script.requests.append((endpoint, query, time.monotonic()))
-            script.headers.append(dict(self.headers))
-            reply = script.reply(endpoint, query)
-            time.sleep(reply.delay)
-            body = reply.body.encode()
-            try:
-                self.send_response(reply.status)
-                for name, value in reply.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(reply.announced or len(body)))
-                self.end_headers()
-                for piece in [body] if not reply.drip else [body[at : at + 1] for at in range(len(body))]:
-                    self.wfile.write(piece)
-                    time.sleep(reply.drip)
-            except OSError:
-                pass  # the client gave up waiting, as some tests want
-            self.close_connection = reply.announced is not None
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # clients that gave up reset their connections
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        yield script, f"http://127.0.0.1:{server.server_port}/stats/{{endpoint}}"
-        server.shutdown()
+    with listening(answer) as url:
+        yield script, f"{url}/stats/{{endpoint}}"

@@ -1,0 +1,123 @@
+"""Minutes in earlier games with like team mates: to whom the minutes of those who are out went before.
+
+For a player's game t and each of his earlier games s, the distance d(t, s) is the minutes that his rotation mates of
+one game and not of the other usually play (the weighted symmetric difference of the two sets). His minutes in the
+earlier games are averaged with the weights exp(-d / reach) * (1 - forget)^(games ago): a kernel regression on who
+takes part (Nadaraya 1964, Watson 1964). Games with another team have no mates in common, and so next to no weight.
+
+Measured on validation with trees fitted on train: the RMSE of the minutes at tip-off falls from 5.82 to 5.77.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from statmuse_pipeline.domain import ROTATION_MINUTES
+from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
+from statmuse_pipeline.features.rolling import History
+from statmuse_pipeline.features.rotation import Members, TakePart
+from statmuse_pipeline.features.rows import Rows
+
+_DIGITS = 6
+
+
+class _Kernel(NamedTuple):
+    reach: float
+    """Minutes of other mates that make an earlier game count exp(-1) as much."""
+    forget: float
+    """How much less each game counts than the one after it."""
+
+
+_KERNELS = {"tip_like": _Kernel(20.0, 0.04), "tip_alike": _Kernel(60.0, 0.10), "like": _Kernel(20.0, 0.04)}
+"""Column prefix -> kernel. `like` sets the mates who played the team's last game against earlier games: pregame."""
+
+_ENOUGH = 1e-9
+"""Weight of the mean over all earlier games, which serves where none of them was alike."""
+
+
+def lineup_features(rows: Rows, history: History, members: Members, tonight: TakePart) -> Columns:
+    """Minutes in like earlier games, how far they lie from the usual ones, and how many like games there were.
+
+    Args:
+        rows: the rows.
+        history: `rolling.player_history(rows)`.
+        members: `rotation.team_members(rows, history)`.
+        tonight: `rotation.take_part(rows, history, members)`.
+    """
+    present = _mates(rows, tonight.team_game, tonight.player, tonight.minutes)
+    healthy = (members.expected["min"] >= ROTATION_MINUTES) & (members.missed == 0)
+    expected = _mates(rows, members.team_game[healthy], members.player[healthy], members.expected["min"][healthy])
+    whole = np.bincount(rows.team_game, np.nan_to_num(rows.box["min"]), len(rows.teams))[rows.team_game]
+    # Overtime is scaled away: nobody can know of it before.
+    minutes = np.nan_to_num(rows.box["min"] * 240 / np.maximum(whole, 240))
+    at_tipoff = [name for name in _KERNELS if name.startswith("tip_")]
+    before = [name for name in _KERNELS if not name.startswith("tip_")]
+    columns = _smoothed(rows, present, present, minutes, at_tipoff)
+    if not rows.out_is_known:
+        columns = {name: np.where(rows.upcoming, np.nan, values) for name, values in columns.items()}
+    return columns | _smoothed(rows, expected, present, minutes, before)
+
+
+def _mates(rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.ndarray) -> sparse.csr_array:
+    """Square roots of usual minutes, [team games, players]: products of two rows are the minutes they share."""
+    shape = len(rows.teams), int(rows.player.max()) + 1
+    return sparse.csr_array((np.sqrt(minutes), (team_game, player)), shape=shape)
+
+
+def _smoothed(
+    rows: Rows, asked: sparse.csr_array, seen: sparse.csr_array, minutes: np.ndarray, names: list[str]
+) -> Columns:
+    """Kernel means of a player's earlier minutes, given whom he is to play with and whom he played with then."""
+    found = {f"{name}_{what}": np.full(len(rows), np.nan) for name in names for what in ("min", "gain", "games")}
+    order = np.lexsort((rows.day, rows.player))
+    starts = np.flatnonzero(np.r_[True, np.diff(rows.player[order]) != 0])
+    for block in np.split(order, starts[1:]):
+        played, day = rows.played[block], rows.day[block]
+        distance = _distances(asked, seen, rows.team_game[block], int(rows.player[block[0]]))
+        # Whether the row itself was played must not matter: it is an outcome.
+        number = np.cumsum(played) - played
+        ago = number[:, None] - number[None, :]
+        earlier = (day[None, :] < day[:, None]) & played[None, :]
+        for name in names:
+            kernel = _KERNELS[name]
+            recent = np.where(earlier, (1 - kernel.forget) ** np.maximum(ago, 0), 0.0)
+            weight = recent * np.exp(-distance / kernel.reach)
+            games = weight.sum(axis=1)
+            weight += _ENOUGH * recent
+            whole, total = recent.sum(axis=1), weight.sum(axis=1)
+            known = whole > 0
+            like = np.divide(weight @ minutes[block], total, out=np.full(len(block), np.nan), where=known)
+            usual = np.divide(recent @ minutes[block], whole, out=np.full(len(block), np.nan), where=known)
+            # The last bits of matrix products depend on how many later games there are: they are rounded away.
+            found[f"{name}_min"][block] = like.round(_DIGITS)
+            found[f"{name}_gain"][block] = (like - usual).round(_DIGITS)
+            found[f"{name}_games"][block] = np.where(known, games.round(_DIGITS), np.nan)
+    return found
+
+
+def _distances(asked: sparse.csr_array, seen: sparse.csr_array, team_game: np.ndarray, player: int) -> np.ndarray:
+    """[games, games] minutes of rotation mates who are to play in the one and did not in the other, or reverse."""
+    one, other = asked[team_game], seen[team_game]
+    mates = np.unique(np.r_[one.indices, other.indices])
+    mates = mates[mates != player]
+    a, b = one[:, mates].toarray(), other[:, mates].toarray()
+    apart = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
+    return np.maximum(apart, 0.0)
+
+
+def catalog() -> list[Feature]:
+    """The columns of `lineup_features`."""
+    found = []
+    for name, kernel in _KERNELS.items():
+        level = TIPOFF if name.startswith("tip_") else PREGAME
+        who = "the mates who take part" if level is TIPOFF else "the mates who played the team's last game"
+        like = f"with {who} (reach {kernel.reach:g} minutes)"
+        found += [
+            Feature(f"{name}_min", level, "like lineups", f"mean minutes in earlier games {like}"),
+            Feature(f"{name}_gain", level, "like lineups", f"{name}_min minus the mean over all earlier games"),
+            Feature(f"{name}_games", level, "like lineups", f"weight of the earlier games {like}"),
+        ]
+    return found
