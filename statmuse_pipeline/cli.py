@@ -334,6 +334,27 @@ def predict(
 
 
 @app.command()
+def nightly() -> None:
+    """What the schedule does every night: new games, grades, the players who played, tonight's forecasts."""
+    _run_job("nightly")
+
+
+@app.command()
+def weekly() -> None:
+    """What the schedule does every week: whole seasons, pooled models, tuning, everyone's models, metrics."""
+    _run_job("weekly")
+
+
+def _run_job(name: str) -> None:
+    instance, workspace = _open()
+    from statmuse_pipeline.defs.pipeline import run_job
+
+    _show_banner(workspace)
+    run_job(name, instance, workspace)
+    console.print(f"Board: {workspace.reports / 'board.html'}", soft_wrap=True)
+
+
+@app.command()
 def slate(
     date: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Eastern day; the next one with games when left out.")
@@ -402,10 +423,8 @@ def archive(
 ) -> None:
     """Write the seasons that were fetched as archive files, for STATMUSE_ARCHIVE; asks no service."""
     _, workspace = _open(seasons)
-    import pandas as pd
-
+    from statmuse_pipeline.defs.ingest import stored_season
     from statmuse_pipeline.sources.archive_writer import write_archive
-    from statmuse_pipeline.sources.source import SeasonPayload
 
     _show_banner(workspace)
     shelf = workspace.shelf
@@ -414,21 +433,9 @@ def archive(
     ] or workspace.settings.seasons[:1]
     payloads = []
     for season in wanted:
-        facts = shelf.require(f"raw/{season}", made_by="statmuse sync").facts
-        if facts["source"] == "demo":
+        if shelf.require(f"raw/{season}", made_by="statmuse sync").facts["source"] == "demo":
             raise PipelineError("The demo league is not archived: as files it would pass for real game logs.")
-        folder = shelf.folder(f"raw/{season}")
-        payloads.append(
-            SeasonPayload(
-                season=season,
-                game_logs=pd.read_parquet(folder / "game_logs.parquet"),
-                schedule=pd.read_parquet(folder / "schedule.parquet"),
-                players=pd.read_parquet(folder / "players.parquet"),
-                origin=facts["origin"],
-                fetched_at=datetime.fromisoformat(facts["fetched_at"]) if facts["fetched_at"] else None,
-                sha256=facts["sha256"],
-            )
-        )
+        payloads.append(stored_season(workspace, season))
     for path in write_archive(out, payloads):
         console.print(str(path), soft_wrap=True)
 

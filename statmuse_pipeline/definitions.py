@@ -1,8 +1,12 @@
 """All Dagster definitions, as `workspace.yaml` loads them."""
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
+
+# Dagster itself passes a beta argument when it copies sensors, after the filters of `defs` have been put back.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 @dg.definitions

@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     """How many single-player requests may follow when a season request keeps failing."""
     present: datetime | None = Field(None, validation_alias="STATMUSE_NOW")
     """The moment to take for the present, such as `2024-01-15T10:00:00Z`, to play past nights again."""
+    stats_nba_url: str | None = Field(None, validation_alias="STATMUSE_STATS_NBA_URL")
+    """Such as `http://127.0.0.1:8000/stats/{endpoint}`, for a mirror; stats.nba.com when empty."""
+    replay: bool = Field(False, validation_alias="STATMUSE_REPLAY")
+    """Take stats.nba.com's answers from the raw store and make no request."""
     source: Literal["auto", "archive", "nba_api", "demo"] = Field("auto", validation_alias="STATMUSE_SOURCE")
     archive: Path | None = Field(None, validation_alias="STATMUSE_ARCHIVE")
     data: Path = Field(Path("data"), validation_alias="STATMUSE_DATA")
@@ -61,6 +65,15 @@ class Settings(BaseSettings):
     tuning_trials: int = Field(12, ge=0, validation_alias="STATMUSE_TUNING_TRIALS")
     tuning_seconds: float = Field(300.0, gt=0, validation_alias="STATMUSE_TUNING_SECONDS")
     """Bounds on the Optuna study of each model family."""
+
+    automation: bool = Field(False, validation_alias="STATMUSE_AUTOMATION")
+    """Whether schedules and sensors run from the start of the daemon; else they are switched on in the UI."""
+    webhook_url: str | None = Field(None, validation_alias="STATMUSE_WEBHOOK_URL")
+    """Where failures are posted as JSON `{"text": ...}`, the form that Slack and others take."""
+    smtp_url: str | None = Field(None, validation_alias="STATMUSE_SMTP_URL")
+    """Mail server for the same, such as `smtp://user:password@mail.example.org:587`; `smtps://` for TLS at once."""
+    mail_to: str | None = Field(None, validation_alias="STATMUSE_MAIL_TO")
+    mail_from: str = Field("statmuse@localhost", validation_alias="STATMUSE_MAIL_FROM")
 
     @field_validator("seasons", "odds_api_regions", "odds_api_bookmakers", mode="before")
     @classmethod

@@ -64,3 +64,23 @@ def split_by_date(features: pd.DataFrame, fractions: tuple[float, float, float] 
         validation_from=pd.Timestamp(days[first]).date(),
         test_from=pd.Timestamp(days[second]).date(),
     )
+
+
+def split_by_player(rows: pd.DataFrame, validation_share: float = 0.15 / 0.85) -> pd.Series:
+    """`train` or `validation` for every row: each player's own newest games are his validation.
+
+    For models that go on learning while the cut dates of `split_by_date` stand still. There is no test part: what
+    such a model is worth is told by the games that are played after it was made.
+
+    Args:
+        rows: player_id, game_date, game_id of games that were played, in any order.
+        validation_share: of each player's games, rounded.
+
+    Returns:
+        Text, indexed like `rows`.
+    """
+    ordered = rows.sort_values(ORDER, kind="stable")
+    place = ordered.groupby("player_id").cumcount()
+    games = ordered.groupby("player_id")["game_id"].transform("size")
+    newest = place >= games - (games * validation_share).round()
+    return newest.map({True: "validation", False: "train"}).astype("str").reindex(rows.index)

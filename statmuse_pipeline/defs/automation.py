@@ -8,6 +8,7 @@ ingest = dg.define_asset_job(
         "raw_game_logs", "player_games", "team_games", "players", "player_features", "market_quotes"
     ),
     description="Source to warehouse, features and quotes, for the chosen seasons.",
+    tags={"dagster/max_retries": "2"},
 )
 train = dg.define_asset_job(
     "train",

@@ -82,6 +82,15 @@ def market_quotes(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
     return dg.MaterializeResult(metadata={"resolved anew": len(stale)})
 
 
+def quotes_fingerprint(workspace: Workspace) -> str:
+    """A hash of all quotes there are, resolved or not."""
+    from statmuse_pipeline.sources.quote_files import QuoteFiles
+
+    real = workspace.choice.source.name != "demo"
+    files = QuoteFiles(workspace.settings.archive, fetched_quotes(workspace)) if real else QuoteFiles(None)
+    return files.fingerprint()
+
+
 def _resolve(workspace: Workspace, files: Any, season: str) -> "dict[str, pd.DataFrame]":
     from statmuse_pipeline.betting.hygiene import information_level
     from statmuse_pipeline.warehouse import names, read

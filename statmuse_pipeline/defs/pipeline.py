@@ -14,18 +14,22 @@ from statmuse_pipeline.defs import (
     forecasts,
     grading,
     ingest,
+    live,
     players,
     pooled,
     reports,
     slate,
     training,
 )
+from statmuse_pipeline.defs.abandoned import end_abandoned, process_tag
 from statmuse_pipeline.defs.partitions import PLAYERS, contiguous_ranges
 from statmuse_pipeline.defs.players import stale_players
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import players_in_scope
 
-MODULES = [ingest, features, training, pooled, players, forecasts, betting, evaluation, reports, grading, slate]
+MODULES = [
+    ingest, features, training, pooled, players, live, forecasts, betting, evaluation, reports, grading, slate,
+]  # fmt: skip
 INGEST_ASSETS = ("raw_game_logs", "player_games", "team_games", "players")
 POOLED_ASSETS = ("training_dataset", "pooled_models", "tuned_parameters")
 PLAYER_ASSETS = ("player_models", "player_calibrators")
@@ -44,9 +48,10 @@ def materialize(
     Raises:
         PipelineError: what a step raised.
     """
-    tags = {}
+    end_abandoned(instance)
+    tags = process_tag()
     if partitions:
-        tags = {
+        tags |= {
             "dagster/asset_partition_range_start": partitions[0],
             "dagster/asset_partition_range_end": partitions[1],
         }
@@ -82,6 +87,21 @@ def train(instance: dg.DagsterInstance, workspace: Workspace, *, force: bool = F
     return stale
 
 
+def take_in(instance: dg.DagsterInstance, workspace: Workspace) -> None:
+    """What is new of the newest season into warehouse, features and quotes; others only where nothing is yet."""
+    seasons = workspace.settings.seasons
+    first = next((label for label in seasons if workspace.shelf.receipt(f"raw/{label}") is None), seasons[-1])
+    wanted = first, seasons[-1]
+    materialize(INGEST_ASSETS, instance, workspace, wanted)
+    materialize(("player_features", "market_quotes"), instance, workspace, wanted)
+
+
+def renew_history(instance: dg.DagsterInstance, workspace: Workspace) -> None:
+    """`live_history` from the features as the warehouse's games demand them."""
+    materialize(("player_features",), instance, workspace, _all_seasons(workspace))
+    materialize(("live_history",), instance, workspace)
+
+
 def evaluate(instance: dg.DagsterInstance, workspace: Workspace) -> bool:
     """Forecasts, quotes, backtest and metrics; whether the gate passed."""
     materialize(("market_quotes",), instance, workspace, _all_seasons(workspace))
@@ -112,6 +132,20 @@ def run_pipeline(
     stage("Report")
     materialize(("report",), instance, workspace)
     return passed
+
+
+def run_job(name: str, instance: dg.DagsterInstance, workspace: Workspace) -> None:
+    """The job `nightly` or `weekly` as the daemon runs it, in this process.
+
+    Raises:
+        PipelineError: what a step raised.
+    """
+    from statmuse_pipeline.defs import nightly
+
+    job: dg.JobDefinition = getattr(nightly, name)
+    end_abandoned(instance)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    job.execute_in_process(instance=instance, resources={"workspace": workspace}, run_config=quiet, tags=process_tag())
 
 
 def _all_seasons(workspace: Workspace) -> tuple[str, str]:

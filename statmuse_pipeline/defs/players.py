@@ -82,7 +82,7 @@ def player_models(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
 
     keys = {player_id_of(key): key for key in sorted(context.partition_keys)}
     rows = read_history(workspace, KNOWN_BEFORE_TEST)
-    groups = [(player, part) for player, part in _by_player(rows).items() if player in keys]
+    groups = [(player, part) for player, part in by_player(rows).items() if player in keys]
     common = _common_record(workspace)
     config = train_config(workspace)
     trained: Iterator[tuple[int, Any]]
@@ -134,7 +134,7 @@ def player_calibrators(
     keys = sorted(context.partition_keys)
     rows = read_history(workspace, KNOWN_BEFORE_TEST)
     validation = rows[(rows["split"] == "validation") & (rows["min"] > 0)]
-    by_player = _by_player(validation)
+    validation_of = by_player(validation)
     pooled = Pooled.read(workspace)
     models = load_models(workspace, [player_id_of(key) for key in keys])
     common = _common_record(workspace)
@@ -142,7 +142,7 @@ def player_calibrators(
     kept = 0
     for key in workspace.progress(keys, len(keys), "Calibrating players"):
         player = player_id_of(key)
-        decisions = _decide(workspace.stats, by_player.get(player), models.get(player), pooled)
+        decisions = choose_calibrators(workspace.stats, validation_of.get(player), models.get(player), pooled)
         chosen = {stat: told.calibrator.to_dict() for stat, told in decisions.items() if told.calibrator}
         kept += len(chosen)
         content = json.dumps(chosen, sort_keys=True).encode()
@@ -162,7 +162,7 @@ def player_calibrators(
     return dg.MaterializeResult(metadata={"players": len(keys), "calibrators kept": kept})
 
 
-def _decide(
+def choose_calibrators(
     stats: Sequence[Stat], rows: "pd.DataFrame | None", model: "PlayerModel | None", pooled: Pooled
 ) -> "dict[str, Decision]":
     """Stat -> whether one player's served forecasts need a calibrator of their own, judged on validation rows."""
@@ -184,7 +184,8 @@ def _decide(
     return decisions
 
 
-def _by_player(rows: "pd.DataFrame") -> "dict[int, pd.DataFrame]":
+def by_player(rows: "pd.DataFrame") -> "dict[int, pd.DataFrame]":
+    """The rows of each player, by id."""
     return {int(str(player)): part for player, part in rows.groupby("player_id")}
 
 
@@ -255,12 +256,12 @@ def stale_players(workspace: Workspace, keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key not in fresh]
 
 
-def registry_version(workspace: Workspace) -> str:
-    """Fingerprint of all artefacts that forecasts are made with."""
+def registry_version(workspace: Workspace, kinds: Sequence[str] = ("served", "calibrator")) -> str:
+    """Fingerprint of all artefacts of those kinds of models; by default of those that are judged."""
     from statmuse_pipeline.registry.metadata import read_models
 
     recorded = read_models(workspace.engine, with_json=False)
-    return fingerprint({"artefacts": sorted(set(recorded["sha256"].dropna()))})
+    return fingerprint({"artefacts": sorted(set(recorded.loc[recorded["kind"].isin(kinds), "sha256"].dropna()))})
 
 
 def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "dict[int, PlayerModel]":

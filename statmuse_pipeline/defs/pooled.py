@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from statmuse_pipeline.defs.freshness import RENEWED_WEEKLY
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts, training_dataset
@@ -34,7 +35,13 @@ KNOWN_BEFORE_TEST = ("train", "validation")
 EVERY_SPLIT = ("train", "validation", "test")
 
 
-@dg.asset(deps=[training_dataset], group_name="training", kinds={"scikitlearn", "xgboost"}, owners=OWNERS)
+@dg.asset(
+    deps=[training_dataset],
+    group_name="training",
+    kinds={"scikitlearn", "xgboost"},
+    owners=OWNERS,
+    freshness_policy=RENEWED_WEEKLY,
+)
 def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
     """Walk-forward priors of every row; the widths and pooled calibrators around them; models for tonight."""
     facts = dataset_facts(workspace)

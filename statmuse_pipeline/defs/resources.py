@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from statmuse_pipeline.datasets.store import DatasetStore
     from statmuse_pipeline.registry.store import ArtefactStore
     from statmuse_pipeline.sources.choose import Choice
+    from statmuse_pipeline.sources.stats_nba import StatsNbaSource
 
 Item = TypeVar("Item")
 Progress = Callable[[Iterable[Item], int, str], Iterator[Item]]
@@ -40,6 +41,7 @@ class Workspace:
         players: names, ids or partition keys to cover; None stands for every eligible player.
         max_players: at most so many of them, those with the most games first.
         tune_players: whether players are tuned one by one instead of getting the pooled parameters.
+        whole_seasons: fetch the running season from its start, not only its last days.
         progress: wraps a long iteration, given its length and a label; the console draws a bar.
         slate_day: the Eastern day to forecast; None stands for the next one with games.
     """
@@ -49,6 +51,7 @@ class Workspace:
     players: tuple[str, ...] | None = None
     max_players: int | None = None
     tune_players: bool = False
+    whole_seasons: bool = False
     progress: Progress = _silent
     slate_day: dt.date | None = None
     _memory: dict[str, tuple[str, Any]] = field(default_factory=dict, repr=False)
@@ -74,7 +77,33 @@ class Workspace:
             settings.seed,
             teams=settings.demo_teams,
             games_per_team=settings.demo_games,
+            stats_nba=self._stats_nba,
         )
+
+    def _stats_nba(self) -> StatsNbaSource:
+        """stats.nba.com with every answer kept, and the players to ask for when whole seasons do not come."""
+        from statmuse_pipeline.sources.raw_store import RawStore
+        from statmuse_pipeline.sources.stats_nba import StatsNbaSource
+        from statmuse_pipeline.sources.stats_nba_client import StatsNbaClient
+
+        settings = self.settings
+        client = StatsNbaClient(
+            store=RawStore(settings.data / "responses"),
+            replay=settings.replay,
+            base_url=settings.stats_nba_url,
+            now=settings.now,
+        )
+        return StatsNbaSource(client, needed_players=self._most_games, fallback_limit=settings.nba_fallback_limit)
+
+    def _most_games(self) -> list[int]:
+        """Ids of the players who can have models of their own, those with the most games first."""
+        from statmuse_pipeline.warehouse.engine import is_there
+        from statmuse_pipeline.warehouse.read import eligible_players
+
+        if not is_there(self.settings.warehouse_url):
+            return []
+        known = eligible_players(self.engine).sort_values(["games", "player_id"], ascending=[False, True])
+        return [int(player) for player in known["player_id"]]
 
     def remember(self, what: str, version: str, make: Callable[[], Item]) -> Item:
         """`make()`, or what it gave the last time for the same version: large tables are read once a process."""

@@ -10,6 +10,7 @@ import dagster as dg
 from statmuse_pipeline.defs.betting import read_quotes
 from statmuse_pipeline.defs.grading import graded_forecasts, read_totals, totals_metadata
 from statmuse_pipeline.defs.ingest import OWNERS
+from statmuse_pipeline.defs.live import LIVE
 from statmuse_pipeline.defs.metadata import markdown_table
 from statmuse_pipeline.defs.night import (
     ARCHIVE,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dg.asset(
-    deps=[graded_forecasts, "player_calibrators", "pooled_models", "player_features", "market_quotes"],
+    deps=[graded_forecasts, "live_models", "player_calibrators", "pooled_models", "player_features", "market_quotes"],
     group_name="tonight",
     kinds={"parquet", "html"},
     owners=OWNERS,
@@ -208,7 +209,7 @@ def _version(
             "stale": sorted(inputs.loc[inputs["stale"], "input"]),
             "features": {season: receipt.outputs for season, receipt in features.items()},
             "pooled": workspace.shelf.require("pooled", made_by="statmuse train").outputs,
-            "registry": registry_version(workspace),
+            "registry": registry_version(workspace, ("served", "calibrator", LIVE)),
             "warehouse": verify(workspace.engine).counts,
             "stats": list(workspace.stats),
             "code": code_version("serving.py", "forecasting.py", "slate", "features", "modeling", "betting"),
@@ -221,7 +222,7 @@ def _recorded(workspace: Workspace, players: list[int]) -> "pd.Series":
     from statmuse_pipeline.registry.metadata import read_models
 
     recorded = read_models(workspace.engine, players, with_json=False)
-    own = recorded[(recorded["kind"] == "served") & recorded["artefact"].notna()]
+    own = recorded[recorded["kind"].isin(["served", LIVE]) & recorded["artefact"].notna()]
     return own.groupby("player_id")["recorded_at"].max()
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from statmuse_pipeline.defs.freshness import RENEWED_WEEKLY
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.lookup import one_player
 from statmuse_pipeline.defs.partitions import PLAYERS
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dg.asset(deps=["player_features"], group_name="training", kinds={"parquet"}, owners=OWNERS)
+@dg.asset(
+    deps=["player_features"], group_name="training", kinds={"parquet"}, owners=OWNERS, freshness_policy=RENEWED_WEEKLY
+)
 def training_dataset(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
     """The 70/15/15 split by date as versioned Parquet; registers a partition for every eligible player."""
     import pandas as pd

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from statmuse_pipeline.defs.live import live_models_of
 from statmuse_pipeline.defs.players import load_models, read_calibrators
 from statmuse_pipeline.defs.pooled import KEYS, Pooled
 from statmuse_pipeline.defs.resources import Workspace
@@ -107,7 +108,7 @@ def rotation_of(features: "pd.DataFrame") -> "pd.Series":
 
 
 def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels":
-    """What the assets trained, the models of these players among it.
+    """What the assets trained, the models of these players among it: live ones, else those that are judged.
 
     Raises:
         PipelineError: when nothing was trained, saying what to run.
@@ -118,6 +119,8 @@ def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels
     workspace.shelf.require("pooled", made_by="statmuse train")
     folder = workspace.shelf.folder("pooled")
     pooled = Pooled.read(workspace)
+    live, live_calibrators = live_models_of(workspace, players)
+    others = [player for player in players if player not in live]
     return ServedModels(
         minutes={
             level: MinutesModel.from_bytes(
@@ -126,10 +129,10 @@ def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels
             for level in InformationLevel
         },
         priors=_priors(workspace),
-        players=load_models(workspace, players),
+        players={**load_models(workspace, others), **live},
         dispersions=pooled.dispersions,
         calibrators=pooled.calibrators,
-        player_calibrators=read_calibrators(workspace, players),
+        player_calibrators={**read_calibrators(workspace, others), **live_calibrators},
     )
 
 

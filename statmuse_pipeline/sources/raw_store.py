@@ -110,6 +110,20 @@ class RawStore:
         moment = datetime.strptime(match["moment"], _MOMENT).replace(tzinfo=UTC)
         return StoredResponse(content, moment, url, file)
 
+    def requests(self, endpoint: str, season: str) -> list[dict[str, str]]:
+        """The parameters of every request whose answers are kept, in no particular order.
+
+        Raises:
+            SourceError: when a request's description is damaged.
+        """
+        found = []
+        for file in sorted((self.root / endpoint / season).glob("*/request.json")):
+            try:
+                found.append(dict(json.loads(file.read_text())["parameters"]))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise SourceError(f"{file} cannot be read: delete its folder and fetch again.") from error
+        return found
+
     def _folder(self, endpoint: str, season: str, parameters: Mapping[str, object]) -> Path:
         key = hashlib.sha256(json.dumps(_plain(parameters), sort_keys=True).encode()).hexdigest()[:16]
         return self.root / endpoint / season / key

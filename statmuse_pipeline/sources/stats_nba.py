@@ -13,12 +13,14 @@ import pandas as pd
 from nba_api.stats.endpoints import PlayerIndex, ScheduleLeagueV2
 
 from statmuse_pipeline.domain import Season
+from statmuse_pipeline.sources.increment import merge_increment
 from statmuse_pipeline.sources.source import (
     SeasonPayload,
     SourceError,
     content_hash,
     player_frame,
     players_of,
+    schedule_frame,
 )
 from statmuse_pipeline.sources.stats_nba_answers import official_schedule, rosters, schedule_from_matchups
 from statmuse_pipeline.sources.stats_nba_client import ServiceFailing, StatsNbaClient
@@ -75,6 +77,25 @@ class StatsNbaSource:
             return self._downloaded.pop(season)
         return self._download(season, since)
 
+    def increment(self, known: SeasonPayload, since: date) -> SeasonPayload:
+        """The games of the season `known` on and after `since` as they are now, to be merged into it.
+
+        Mostly one request: the schedule is asked for only when there is a game that `known` lacks or has under another
+        day, the rosters only when there is a new player.
+
+        Raises:
+            SourceError: when stats.nba.com does not deliver, saying what it did instead.
+        """
+        return self._download(known.season, since, known)
+
+    def present_season(self) -> str:
+        """The season that is being played, or was played last."""
+        return self._this_season.label
+
+    def is_running(self, season: str) -> bool:
+        """Whether games of that season are still being played, so that its content may change from night to night."""
+        return Season.parse(season) >= self._this_season
+
     def fingerprint(self, season: str) -> str:
         """Constant for seasons that are over; the content hash of a fresh download for the present one.
 
@@ -118,7 +139,23 @@ class StatsNbaSource:
             first, last = self.seasons()[0], self.seasons()[-1]
             raise SourceError(f"stats.nba.com has no usable season {season}: choose SEASONS from {first} to {last}.")
 
-    def _download(self, season: str, since: date | None) -> SeasonPayload:
+    def _restore(self, payload: SeasonPayload) -> SeasonPayload:
+        """The newest stored season with the parts merged into it that were fetched after it."""
+        store, fetched_at = self.client.store, payload.fetched_at
+        assert store is not None
+        assert fetched_at is not None
+        parts = []
+        for parameters in store.requests("leaguegamelog", payload.season):
+            since = parameters.get("DateFrom")
+            if since and not parameters.get("DateTo") and parameters.get("PlayerOrTeam") == "P":
+                part = self._download(payload.season, datetime.strptime(since, "%m/%d/%Y").date(), payload)
+                parts.append((part.fetched_at or fetched_at, part))
+        for moment, part in sorted(parts, key=lambda each: each[0]):
+            if moment > fetched_at:
+                payload = merge_increment(payload, part)
+        return payload
+
+    def _download(self, season: str, since: date | None, known: SeasonPayload | None = None) -> SeasonPayload:
         self._require(season)
         player_ids: tuple[int, ...] | None = None
         try:
@@ -128,8 +165,10 @@ class StatsNbaSource:
             logs, player_ids, url, fetched_at = self._single_players(season, since, error)
         if logs.empty and since is None:
             raise SourceError(f"stats.nba.com has no regular-season games of {season}: take it out of SEASONS.")
-        schedule, players = self._schedule(season, logs, since), self._players(season, logs)
-        return SeasonPayload(
+        schedule = schedule_frame() if known and _covers(known.schedule, logs) else self._schedule(season, logs, since)
+        new = known is None or not set(logs["PLAYER_ID"]) <= set(known.players["PLAYER_ID"])
+        players = self._players(season, logs) if new else player_frame()
+        payload = SeasonPayload(
             season=season,
             game_logs=logs,
             schedule=schedule,
@@ -140,6 +179,7 @@ class StatsNbaSource:
             since=since,
             player_ids=player_ids,
         )
+        return self._restore(payload) if self.client.replay and since is None else payload
 
     def _single_players(
         self, season: str, since: date | None, error: ServiceFailing
@@ -176,3 +216,9 @@ class StatsNbaSource:
             log.warning("Positions and heights of %s are unknown: %s", season, error)
             return player_frame()
         return player_frame(players_of(logs, details))
+
+
+def _covers(schedule: pd.DataFrame, logs: pd.DataFrame) -> bool:
+    """Whether every game of these logs is in the schedule under its day."""
+    listed = set(zip(schedule["GAME_ID"], schedule["GAME_DATE"], strict=True))
+    return set(zip(logs["GAME_ID"], logs["GAME_DATE"], strict=True)) <= listed

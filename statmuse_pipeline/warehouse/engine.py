@@ -76,6 +76,12 @@ def open_warehouse(url: str, *, busy_seconds: float = 30.0) -> sa.Engine:
     return engine
 
 
+def is_there(url: str) -> bool:
+    """Whether there is a database to read; opening one that is not would create it. A server counts as there."""
+    parsed = normalise_url(url)
+    return parsed.get_backend_name() != "sqlite" or (bool(parsed.database) and Path(str(parsed.database)).exists())
+
+
 def migrate(engine: sa.Engine, revision: str = "head") -> None:
     """Takes the schema up or down to a revision ("head", "base" or a number), in one transaction.
 

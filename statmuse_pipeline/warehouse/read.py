@@ -186,6 +186,17 @@ def season_fingerprint(engine: sa.Engine, season: str) -> str:
     return str(found)
 
 
+def last_load(engine: sa.Engine, season: str) -> int:
+    """The number of the newest load of a season in `ingest_audit`; 0 when it was never loaded.
+
+    Raises:
+        WarehouseError: when the database refuses.
+    """
+    newest = sa.select(sa.func.max(INGEST_AUDIT.c.id)).where(INGEST_AUDIT.c.season == season)
+    with clear_errors(engine.url), engine.connect() as connection:
+        return int(connection.scalar(newest) or 0)
+
+
 def _of_seasons(query: sa.Select, seasons: Sequence[str] | None) -> sa.Select:
     return query if seasons is None else query.where(GAMES.c.season.in_(list(seasons)))
 

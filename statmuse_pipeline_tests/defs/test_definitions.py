@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 import textwrap
@@ -13,9 +14,10 @@ from statmuse_pipeline.definitions import definitions
 from statmuse_pipeline.defs.partitions import contiguous_ranges
 
 BY_SEASON = {"raw_game_logs", "player_games", "team_games", "players", "player_features", "market_quotes"}
-BY_PLAYER = {"player_models", "player_calibrators"}
+BY_PLAYER = {"player_models", "player_calibrators", "live_models"}
 WHOLE = {
-    "training_dataset", "pooled_models", "tuned_parameters", "test_forecasts", "backtest", "metric_report", "report",
+    "live_history", "training_dataset", "pooled_models", "tuned_parameters", "test_forecasts", "backtest",
+    "metric_report", "report",
     "graded_forecasts", "slate_forecasts",
 }  # fmt: skip
 
@@ -67,16 +69,44 @@ def test_lineage_runs_from_raw_logs_to_the_report(repository):
     assert upstream["metric_report"] == {"test_forecasts", "backtest"}
     assert upstream["report"] == {"metric_report", "backtest"}
     assert upstream["graded_forecasts"] == {"player_games"}
+    assert upstream["live_history"] == {"player_features", "pooled_models"}
+    assert upstream["live_models"] == {"live_history", "tuned_parameters"}
     assert upstream["slate_forecasts"] == {
-        "graded_forecasts", "player_calibrators", "pooled_models", "player_features", "market_quotes",
+        "graded_forecasts", "live_models", "player_calibrators", "pooled_models", "player_features", "market_quotes",
     }  # fmt: skip
 
 
 def test_the_jobs_and_blocking_checks_are_there(repository):
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert jobs == {"ingest", "train", "evaluate", "full_refresh"}
+    assert jobs == {
+        "ingest", "train", "evaluate", "full_refresh", "nightly", "after_games", "quotes", "weekly",
+    }  # fmt: skip
     checks = {key.to_user_string() for key in repository.asset_graph.asset_check_keys}
     assert checks == {"player_games:enough_players", "metric_report:gate"}
+
+
+def test_the_nights_run_on_eastern_time_and_sensors_watch_for_what_is_new(repository):
+    schedules = {each.name: (each.cron_schedule, each.execution_timezone) for each in repository.schedule_defs}
+    assert schedules == {
+        "nightly": ("30 4 * * *", "America/New_York"),
+        "weekly": ("0 6 * * 1", "America/New_York"),
+    }
+    sensors = {each.name for each in repository.sensor_defs}
+    assert sensors == {"new_games", "corrected_box_scores", "new_quotes", "failures", "overdue"}
+
+
+def test_what_is_renewed_every_night_or_week_has_a_freshness_policy(repository):
+    graph = repository.asset_graph
+    watched = {
+        key.to_user_string(): policy.fail_window.to_timedelta()
+        for key in graph.get_all_asset_keys()
+        if (policy := graph.get(key).freshness_policy) is not None
+    }
+    assert watched == {
+        "training_dataset": dt.timedelta(days=8),
+        "pooled_models": dt.timedelta(days=8),
+        "live_history": dt.timedelta(hours=36),
+    }
 
 
 def test_loading_the_definitions_imports_nothing_heavy():

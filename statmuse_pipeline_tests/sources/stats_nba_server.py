@@ -94,7 +94,7 @@ class StatsServer:
         if endpoint == "playergamelogs":
             return Reply(self.player_log(query))
         if endpoint == "scheduleleaguev2" and self.schedule:
-            days = [{"gameDate": "10/24/2023 00:00:00", "games": self._games_as_of_now()}]
+            days = [{"gameDate": "10/24/2023 00:00:00", "games": self.of_season(query["Season"])}]
             return Reply(json.dumps({"leagueSchedule": {"seasonYear": query["Season"], "gameDates": days}}))
         if endpoint == "scoreboardv3":
             return Reply(self.scoreboard(query["GameDate"]))
@@ -104,6 +104,10 @@ class StatsServer:
         if endpoint == "commonallplayers":
             return Reply(self.all_players(query))
         return Reply("not here", 404)
+
+    def of_season(self, season: str) -> list[dict[str, Any]]:
+        """The schedule of one season as it stands; a game's id holds the year it starts in."""
+        return [game for game in self._games_as_of_now() if game["gameId"][3:5] == season[2:4]]
 
     def rows(self, query: dict[str, str]) -> pd.DataFrame:
         """Game logs of the season and dates asked for, as far as they have been played."""
