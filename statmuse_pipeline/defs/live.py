@@ -92,14 +92,15 @@ def _history(workspace: Workspace) -> "tuple[pd.DataFrame, int]":
     """The rows of `live_history`, and how many of them the pooled models had not seen."""
     import pandas as pd
 
-    from statmuse_pipeline.modeling.prior import PooledPrior
+    from statmuse_pipeline.modeling.prior import EXPECTED_MINUTES, PooledPrior
     from statmuse_pipeline.modeling.residuals import add_residual_history, columns_needed
 
     folder = workspace.shelf.folder("pooled")
     priors = pd.read_parquet(folder / "priors.parquet")
     files = [workspace.shelf.folder(f"features/{name}") / "features.parquet" for name in workspace.settings.seasons]
     table = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
-    rows = table[[name for name in dict.fromkeys(columns_needed()) if name in table]]
+    wanted = dict.fromkeys((*columns_needed(), *EXPECTED_MINUTES.values()))
+    rows = table[[name for name in wanted if name in table]]
     rows = rows.merge(priors, on=KEYS, how="left", validate="one_to_one", indicator="seen")
     new = (rows.pop("seen") != "both").to_numpy()
     for level in InformationLevel if new.any() else ():

@@ -93,6 +93,22 @@ def forecast_tonight(context: dg.OpExecutionContext, workspace: dg.ResourceParam
 
 
 @dg.op
+def fetch_todays_quotes(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
+    """Today's player props from The Odds API, kept for `market_quotes`; costs credits."""
+    from statmuse_pipeline.defs.services import fetched_quotes, odds_api
+    from statmuse_pipeline.domain import PipelineError
+    from statmuse_pipeline.sources.odds_api import EASTERN as ZONE
+    from statmuse_pipeline.sources.odds_api import fetch_quotes
+    from statmuse_pipeline.sources.quote_files import store_quotes
+
+    fetched = fetch_quotes(odds_api(workspace), workspace.settings.now().astimezone(ZONE).date())
+    store_quotes(fetched_quotes(workspace), fetched.quotes)
+    context.add_output_metadata({"games": fetched.events, "quotes": len(fetched.quotes)})
+    if fetched.stopped:
+        raise PipelineError(fetched.stopped)
+
+
+@dg.op
 def resolve_quotes(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Workspace]) -> None:
     """The newest season's quotes with the player and game that each is about."""
     from statmuse_pipeline.defs.pipeline import materialize
@@ -135,6 +151,12 @@ def after_games() -> None:
     forecast_tonight(retrain_players(grade_nights()))
 
 
+@dg.job(description="Quotes of today's games from The Odds API; the sensor new_quotes sees them and does the rest.")
+def fetch_quotes() -> None:
+    """Not tried again by itself: every try costs credits."""
+    fetch_todays_quotes()
+
+
 @dg.job(tags=RETRIED, description="New quotes: resolved, and tonight's lines priced anew.")
 def quotes() -> None:
     """Quotes -> slate."""
@@ -147,14 +169,29 @@ def weekly() -> None:
     forecast_tonight(retrain_players(renew_everything(grade_nights(take_in_whole_seasons()))))
 
 
+@dg.schedule(
+    job=fetch_quotes, cron_schedule="0 11,15,18 * * *", execution_timezone=EASTERN, default_status=STATUS, name="quotes"
+)
+def todays_quotes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """At eleven, at three when most props are up, and at six before the first tip-off."""
+    if load_settings().odds_api_key is None:
+        return dg.SkipReason("ODDS_API_KEY is not set.")
+    return dg.RunRequest()
+
+
 SCHEDULES = [
     # Games in the west end at about 1 am Eastern; half past four is also clear of the hour that daylight saving moves.
-    dg.ScheduleDefinition(name=job.name, job=job, cron_schedule=cron, execution_timezone=EASTERN, default_status=STATUS)
-    for job, cron in ((nightly, "30 4 * * *"), (weekly, "0 6 * * 1"))
+    *(
+        dg.ScheduleDefinition(
+            name=job.name, job=job, cron_schedule=cron, execution_timezone=EASTERN, default_status=STATUS
+        )
+        for job, cron in ((nightly, "30 4 * * *"), (weekly, "0 6 * * 1"))
+    ),
+    todays_quotes,
 ]
 
 
 @dg.definitions
 def nights() -> dg.Definitions:
     """Jobs and schedules."""
-    return dg.Definitions(jobs=[nightly, after_games, quotes, weekly], schedules=SCHEDULES)
+    return dg.Definitions(jobs=[nightly, after_games, fetch_quotes, quotes, weekly], schedules=SCHEDULES)

@@ -88,12 +88,11 @@ def train(instance: dg.DagsterInstance, workspace: Workspace, *, force: bool = F
 
 
 def take_in(instance: dg.DagsterInstance, workspace: Workspace) -> None:
-    """What is new of the newest season into warehouse, features and quotes; others only where nothing is yet."""
+    """What is new of the newest season into the warehouse, of others where nothing is yet; features and quotes."""
     seasons = workspace.settings.seasons
     first = next((label for label in seasons if workspace.shelf.receipt(f"raw/{label}") is None), seasons[-1])
-    wanted = first, seasons[-1]
-    materialize(INGEST_ASSETS, instance, workspace, wanted)
-    materialize(("player_features", "market_quotes"), instance, workspace, wanted)
+    materialize(INGEST_ASSETS, instance, workspace, (first, seasons[-1]))
+    materialize(("player_features", "market_quotes"), instance, workspace, _all_seasons(workspace))
 
 
 def renew_history(instance: dg.DagsterInstance, workspace: Workspace) -> None:

@@ -6,11 +6,14 @@ import datetime as dt
 import subprocess
 import sys
 import textwrap
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
+from dagster._utils.schedules import schedule_execution_time_iterator
 
 from statmuse_pipeline.definitions import definitions
+from statmuse_pipeline.defs.nightly import EASTERN, SCHEDULES
 from statmuse_pipeline.defs.partitions import contiguous_ranges
 
 BY_SEASON = {"raw_game_logs", "player_games", "team_games", "players", "player_features", "market_quotes"}
@@ -79,7 +82,8 @@ def test_lineage_runs_from_raw_logs_to_the_report(repository):
 def test_the_jobs_and_blocking_checks_are_there(repository):
     jobs = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
     assert jobs == {
-        "ingest", "train", "evaluate", "full_refresh", "nightly", "after_games", "quotes", "weekly",
+        "ingest", "train", "evaluate", "full_refresh", "nightly", "after_games", "fetch_quotes", "quotes",
+        "weekly",
     }  # fmt: skip
     checks = {key.to_user_string() for key in repository.asset_graph.asset_check_keys}
     assert checks == {"player_games:enough_players", "metric_report:gate"}
@@ -90,9 +94,20 @@ def test_the_nights_run_on_eastern_time_and_sensors_watch_for_what_is_new(reposi
     assert schedules == {
         "nightly": ("30 4 * * *", "America/New_York"),
         "weekly": ("0 6 * * 1", "America/New_York"),
+        "quotes": ("0 11,15,18 * * *", "America/New_York"),
     }
     sensors = {each.name for each in repository.sensor_defs}
     assert sensors == {"new_games", "corrected_box_scores", "new_quotes", "failures", "overdue"}
+
+
+@pytest.mark.parametrize("day", ["2024-03-09", "2024-03-10", "2024-11-02", "2024-11-03", "2025-01-15"])
+def test_the_night_begins_once_at_half_past_four_eastern_also_when_clocks_change(day):
+    after = dt.datetime.fromisoformat(f"{day}T00:00:00").replace(tzinfo=ZoneInfo("America/New_York"))
+    (nightly,) = [each for each in SCHEDULES if each.name == "nightly"]
+    ticks = schedule_execution_time_iterator(after.timestamp(), nightly.cron_schedule, EASTERN, ascending=True)
+    first, second = (next(ticks) for _ in range(2))
+    assert (first.date().isoformat(), first.hour, first.minute) == (day, 4, 30)
+    assert second.date() == first.date() + dt.timedelta(days=1)
 
 
 def test_what_is_renewed_every_night_or_week_has_a_freshness_policy(repository):
