@@ -303,6 +303,9 @@ def _design(
     features: pd.DataFrame, level: InformationLevel, without: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
     columns = design_columns(features, level)
+    for pattern in without:
+        if not any(fnmatchcase(name, pattern) for name in columns):
+            raise PipelineError(f"No column of the {level} design is called {pattern}: there is nothing to leave out.")
     kept = tuple(name for name in columns if not any(fnmatchcase(name, pattern) for pattern in without))
     if not kept:
         raise PipelineError(f"Without {', '.join(without)} the design has no column left.")

@@ -199,6 +199,8 @@ def test_columns_left_out_are_forgotten_like_columns_nobody_knows(features, mean
     assert not np.allclose(left_out, means[TIPOFF])
     with pytest.raises(PipelineError, match="no column left"):
         walk_forward_all(features, TIPOFF, first_fit_rows=FIRST, settings=RidgeSettings(without=("*",)))
+    with pytest.raises(PipelineError, match="nothing to leave out"):
+        walk_forward_all(features, TIPOFF, first_fit_rows=FIRST, settings=RidgeSettings(without=("wind_*",)))
 
 
 def test_a_huge_penalty_leaves_little_but_the_mean_of_the_league(features, means):
