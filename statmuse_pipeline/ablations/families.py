@@ -131,17 +131,18 @@ def conformal(games: Games, stat: Stat) -> Forecaster:
     means (Vovk et al. 2020, "Conformal calibrators", in the Mondrian form).
     """
     early, late = _halves(games)
-    width, edges = learned_dispersion(early, stat), np.quantile(games.mean, [1 / 3, 2 / 3])
-    forecast, group = width(late), np.searchsorted(edges, late.mean)
-    bends = [_pit_map(forecast.take(group == g), late.actual[group == g]) for g in range(3)]
+    return _bent_by_group(learned_dispersion(early, stat), late, lambda some: some.mean)
 
-    def distribution(new: Games) -> CountDistribution:
-        survival, own = width(new).survival.copy(), np.searchsorted(edges, new.mean)
-        for g, bend in enumerate(bends):
-            survival[own == g] = bend(survival[own == g])
-        return CountDistribution(np.minimum.accumulate(survival, axis=1))
 
-    return distribution
+def conformal_by_minutes(games: Games, stat: Stat) -> Forecaster:
+    """The same within thirds of the expected minutes."""
+    early, late = _halves(games)
+    return _bent_by_group(learned_dispersion(early, stat), late, lambda some: some.minutes)
+
+
+def minutes_mixture_corrected(games: Games, stat: Stat) -> Forecaster:
+    """The mixture over minutes, its shape corrected on all games within thirds of the expected minutes."""
+    return _bent_by_group(minutes_mixture(games, stat), games, lambda some: some.minutes)
 
 
 def empirical_residuals(games: Games, stat: Stat) -> Forecaster:
@@ -171,12 +172,11 @@ def quantile_regression(games: Games, stat: Stat) -> Forecaster:
 
     Crossing quantiles are sorted (Chernozhukov, Fernandez-Val and Galichon 2010).
     """
-    spread = _SPREAD[0::2]
-    target = ((games.actual[:, None] + spread) - games.mean[:, None]) / np.sqrt(games.mean + 1)[:, None]
-    # One copy a game in turn, so that the spread costs no rows.
-    label = target[np.arange(len(games)), np.arange(len(games)) % len(spread)]
-    some = slice(None, None, max(1, -(-len(games) // _REGRESSED_ROWS)))
-    data = xgb.QuantileDMatrix(_seen(games.take(some)), label=label[some], max_bin=64, nthread=1)
+    learned = games.take(slice(None, None, max(1, -(-len(games) // _REGRESSED_ROWS))))
+    # One place within its interval a game, in turn, so that the spread costs no rows.
+    target = learned.actual + np.resize(_SPREAD, len(learned))
+    label = (target - learned.mean) / np.sqrt(learned.mean + 1)
+    data = xgb.QuantileDMatrix(_seen(learned), label=label, max_bin=64, nthread=1)
     booster = xgb.train(_BOOSTER, data, _ROUNDS)
     counts = np.arange(LARGEST_COUNT[stat] + 1)
 
@@ -227,7 +227,9 @@ FAMILIES: Mapping[str, tuple[Family, str]] = {
     "empirical residuals": (empirical_residuals, "shape of standardised residuals by groups of like means"),
     "quantile regression": (quantile_regression, "boosted trees on the pinball loss"),
     "minutes mixture": (minutes_mixture, "negative binomial given minutes, averaged over minutes"),
+    "minutes mixture, corrected": (minutes_mixture_corrected, "its PIT by thirds of expected minutes"),
     "conformal": (conformal, "split conformal by thirds of the mean"),
+    "conformal by minutes": (conformal_by_minutes, "split conformal by thirds of expected minutes"),
     "isotonic": (isotonic, "isotonic map of ladder probabilities"),
 }
 """Name -> how it is learned, and in a few words what it is."""
@@ -242,6 +244,22 @@ def _halves(games: Games) -> tuple[Games, Games]:
 def _pit_map(forecast: CountDistribution, actual: Floats) -> Callable[[Floats], Floats]:
     share = np.maximum.accumulate(np.clip(mean_pit(forecast, actual, _KNOTS), 0.0, 1.0))
     return lambda survival: 1.0 - np.interp(1.0 - survival, _KNOTS, share)
+
+
+def _bent_by_group(width: Forecaster, games: Games, by: Callable[[Games], Floats]) -> Forecaster:
+    """The forecasts put through the transforms of those games, a group of like `by` each."""
+    edges = np.quantile(by(games), [1 / 3, 2 / 3])
+    forecast, group = width(games), np.searchsorted(edges, by(games))
+    # A third may be empty where the values hardly differ.
+    bends = {int(g): _pit_map(forecast.take(group == g), games.actual[group == g]) for g in np.unique(group)}
+
+    def distribution(new: Games) -> CountDistribution:
+        survival, own = width(new).survival.copy(), np.searchsorted(edges, by(new))
+        for g, bend in bends.items():
+            survival[own == g] = bend(survival[own == g])
+        return CountDistribution(np.minimum.accumulate(survival, axis=1))
+
+    return distribution
 
 
 def _seen(games: Games) -> npt.NDArray[np.float32]:

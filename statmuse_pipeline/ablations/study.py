@@ -20,12 +20,17 @@ from statmuse_pipeline.evaluation.paired import DateBootstrap, GameScores
 from statmuse_pipeline.evaluation.scores import DRAWS, EVERY_STAT
 from statmuse_pipeline.modeling.design import EXPECTED_MINUTES
 from statmuse_pipeline.modeling.distribution import CountDistribution
+from statmuse_pipeline.modeling.joint import COMBINATIONS, JointModel
 from statmuse_pipeline.modeling.prior import FIRST_FIT_ROWS, RELEASED, walk_forward_all
 
 RELEASED_ROW = "released"
 QUICK_DRAWS = 200
 _SEEN = ("min_std_10", "starter_ewm_25", "games_before")
 """What the regression of quantiles sees besides mean, minutes and the stat's own deviation."""
+
+_FEW = tuple(np.arange(1.5, 24.5, 2.0).tolist())
+SUM_LINES = {parts: LADDER[Stat.PRA] if Stat.PTS in parts else _FEW for parts in COMBINATIONS}
+"""Lines on which sums are scored: those of PRA where points are among the parts."""
 
 Scores = dict[Stat, GameScores]
 Progress = Callable[[Iterable[Any], int, str], Iterator[Any]]
@@ -112,9 +117,10 @@ def measure(study: Study, players: pd.DataFrame | None = None) -> pd.DataFrame:
             among them `prior` and `served`), or None when no player was trained.
 
     Returns:
-        One row a choice, stat and level, and rows with stat "all": group, name, changed, level, base, stat, rows, rmse,
-        crps, log_score, ladder_brier, over_median, over_median_true, and for the first four scores `_diff`, `_diff_lo`,
-        `_diff_hi`: the difference to `base` with its 95% interval (dates drawn with replacement, the same for all).
+        One row a choice, stat and level, and rows with stat "all": group, name, changed, level, stat, rows, rmse, crps,
+        log_score, ladder_brier, over_median, over_median_true, and for the first four scores `_diff`, `_diff_lo`,
+        `_diff_hi`: the difference to what is released, with its 95% interval (dates drawn with replacement, the same
+        for all). Sums that nothing released forecasts directly are compared with the joint distribution.
         Rows of stat "all" average every score over the stats, in units of the base's score.
 
     Raises:
@@ -141,6 +147,8 @@ def measure(study: Study, players: pd.DataFrame | None = None) -> pd.DataFrame:
     for name, (family, changed) in study.progress(list(FAMILIES.items()), len(FAMILIES), "Families of distributions"):
         told = {"group": "distribution", "name": name, "changed": changed, "level": TIPOFF.value}
         table += _compared(told, _score(study, family, means[1], study.rows, TIPOFF), base[TIPOFF], bootstrap)
+    if set(Stat.PRA.parts) <= set(study.stats):
+        table += _of_sums(study, means[1], bootstrap)
     if players is not None:
         table += _of_players(study, means[1], players)
     return pd.DataFrame(table)
@@ -185,6 +193,44 @@ def _relative(scores: Scores, base: Scores) -> GameScores:
 
     inside = {name: mean(name, unit=True) for name in ("squared", "crps", "log_score", "brier")}
     return GameScores(**inside, **{name: mean(name, unit=False) for name in ("above_median", "was_above")})
+
+
+def _of_sums(study: Study, means: pd.DataFrame, bootstrap: DateBootstrap) -> list[dict[str, Any]]:
+    """Sums of points, rebounds and assists: from the joint distribution, as if independent, and modelled directly."""
+    train, validation = study.part("train"), study.part("validation")
+    games = {stat: study.games(stat, means, study.rows, TIPOFF) for stat in Stat.PRA.parts}
+    known = train & np.isfinite([own.mean for own in games.values()]).all(axis=0)
+    forecasters = {stat: released(own.take(known), stat) for stat, own in games.items()}
+    joint = JointModel.fit(
+        {stat: forecasters[stat](own.take(known)) for stat, own in games.items()},
+        {stat: own.actual[known] for stat, own in games.items()},
+    )
+    judged = {stat: own.take(validation) for stat, own in games.items()}
+    marginals = {stat: forecasters[stat](own) for stat, own in judged.items()}
+    loadings = ", ".join(f"{stat} {a:.2f}" for stat, a in joint.loadings.items())
+    ways = {
+        "joint": (joint, f"one-factor copula on the marginals, loadings {loadings}"),
+        "independent": (JointModel(dict.fromkeys(Stat.PRA.parts, 0.0)), "the parts as if independent"),
+    }
+    table = []
+    for parts in COMBINATIONS:
+        mean = np.sum([judged[stat].mean for stat in parts], axis=0)
+        actual = np.sum([judged[stat].actual for stat in parts], axis=0)
+        scores = {
+            name: GameScores.of(mean, model.total(marginals, parts).survival, actual, SUM_LINES[parts])
+            for name, (model, _) in ways.items()
+        }
+        base = scores["joint"]
+        if parts == Stat.PRA.parts and Stat.PRA in study.stats:
+            direct = study.games(Stat.PRA, means, study.rows, TIPOFF)
+            own = direct.take(validation)
+            forecast = released(direct.take(known), Stat.PRA)(own)
+            base = GameScores.of(own.mean, forecast.survival, own.actual, SUM_LINES[parts])
+        for name, (_, changed) in ways.items():
+            told = {"group": "sums", "name": f"{'+'.join(parts)}, {name}", "changed": changed, "level": TIPOFF.value}
+            row = {**told, "stat": "+".join(parts), **scores[name].summary()}
+            table.append({**row, **bootstrap.differences(scores[name], base)})
+    return table
 
 
 def _of_players(study: Study, means: pd.DataFrame, players: pd.DataFrame) -> list[dict[str, Any]]:

@@ -17,7 +17,8 @@ from statmuse_pipeline.features.minutes import add_minutes_forecasts
 from statmuse_pipeline.features.table import build_features
 from statmuse_pipeline_tests.features.leagues import made_up_league
 
-STATS = (Stat.PTS, Stat.AST)
+STATS = (Stat.PTS, Stat.REB, Stat.AST, Stat.PRA)
+SUMS = "sums"
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,8 @@ def table(rows, players) -> pd.DataFrame:
 def test_every_quick_choice_and_family_has_a_row_for_each_stat_and_one_for_all(table):
     expected = {choice.name for choice in CHOICES if not choice.slow} | set(FAMILIES)
     assert expected <= set(table["name"])
-    for _, group in table.groupby(["name", "level"]):
-        assert set(group["stat"]) == {"PTS", "AST", "all"}
+    for _, group in table[table["group"] != SUMS].groupby(["name", "level"]):
+        assert set(group["stat"]) == {*(stat.value for stat in STATS), "all"}
     assert not table.isna().to_numpy().any()
 
 
@@ -77,6 +78,17 @@ def test_a_family_changes_the_shape_and_not_the_mean_and_a_choice_about_means_ch
     assert (table.loc[table["group"] == "design", "rmse_diff"] != 0).any()
 
 
+def test_sums_come_from_the_joint_distribution_and_pra_is_compared_with_its_own_forecast(table):
+    sums = table[table["group"] == SUMS].set_index("name")
+    assert len(sums) == 8
+    pairs = [name for name in sums.index if name.endswith("joint") and not name.startswith("PTS+REB+AST")]
+    assert (sums.loc[pairs, "crps_diff"] == 0).all()
+    direct = table[(table["name"] == "released") & (table["stat"] == "PRA") & (table["level"] == "tipoff")].iloc[0]
+    joint = sums.loc["PTS+REB+AST, joint"]
+    assert joint["crps"] - joint["crps_diff"] == pytest.approx(direct["crps"], rel=1e-9)
+    assert joint["rmse"] == pytest.approx(direct["rmse"], rel=0.02)
+
+
 def test_an_oracle_among_the_player_models_is_better_beyond_doubt(table):
     oracle = table[table["name"] == "stacking"]
     assert (oracle["crps_diff_hi"] < 0).all()
@@ -86,7 +98,7 @@ def test_an_oracle_among_the_player_models_is_better_beyond_doubt(table):
 
 def test_a_stat_measured_alone_gives_its_rows_again(rows, table):
     alone = measure(Study(rows, (Stat.AST,), seed=3, quick=True, first_fit_rows=2500))
-    same = table[(table["stat"] == "AST") & (table["group"] != "player models")].reset_index(drop=True)
+    same = table[(table["stat"] == "AST") & ~table["group"].isin(["player models", SUMS])].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, same, rtol=1e-6)
 
 
