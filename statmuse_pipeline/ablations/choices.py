@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statmuse_pipeline.domain import InformationLevel
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel
 from statmuse_pipeline.features.minutes import add_minutes_forecasts
-from statmuse_pipeline.modeling.design import EXPECTED_MINUTES
 from statmuse_pipeline.modeling.prior import PENALTY, RELEASED, RidgeSettings
 
 PREGAME, TIPOFF = InformationLevel.PREGAME, InformationLevel.TIPOFF

@@ -109,7 +109,14 @@ def shape_corrected(games: Games, stat: Stat) -> Forecaster:
 
 
 def released(games: Games, stat: Stat) -> Forecaster:
-    """What is served: the learned negative binomial, its shape corrected where that helps on later games."""
+    """What is served: dispersion by mean and expected minutes, the shape corrected, each where it helps later on."""
+    largest = LARGEST_COUNT[stat]
+    width = DispersionModel.fit(games.mean, games.actual, minutes=games.minutes, largest=largest)
+    return lambda new: width.distribution(new.mean, largest, new.minutes)
+
+
+def without_minutes(games: Games, stat: Stat) -> Forecaster:
+    """The same, but for expected minutes."""
     width = DispersionModel.fit(games.mean, games.actual, largest=LARGEST_COUNT[stat])
     return lambda new: width.distribution(new.mean, LARGEST_COUNT[stat])
 
@@ -224,6 +231,7 @@ FAMILIES: Mapping[str, tuple[Family, str]] = {
     "negative binomial, one dispersion": (one_dispersion, "one number for all means"),
     "negative binomial, learned dispersion": (learned_dispersion, "dispersion a function of the mean, no correction"),
     "negative binomial, shape corrected": (shape_corrected, "and always put through its PIT"),
+    "width without minutes": (without_minutes, "the served one, minutes left out"),
     "empirical residuals": (empirical_residuals, "shape of standardised residuals by groups of like means"),
     "quantile regression": (quantile_regression, "boosted trees on the pinball loss"),
     "minutes mixture": (minutes_mixture, "negative binomial given minutes, averaged over minutes"),

@@ -15,10 +15,9 @@ import pandas as pd
 
 from statmuse_pipeline.ablations.choices import CHOICES, PREGAME, TIPOFF, Choice
 from statmuse_pipeline.ablations.families import FAMILIES, Family, Games, released
-from statmuse_pipeline.domain import LADDER, MINIMUM_HISTORY, InformationLevel, PipelineError, Stat
+from statmuse_pipeline.domain import EXPECTED_MINUTES, LADDER, MINIMUM_HISTORY, InformationLevel, PipelineError, Stat
 from statmuse_pipeline.evaluation.paired import DateBootstrap, GameScores
 from statmuse_pipeline.evaluation.scores import DRAWS, EVERY_STAT
-from statmuse_pipeline.modeling.design import EXPECTED_MINUTES
 from statmuse_pipeline.modeling.distribution import CountDistribution
 from statmuse_pipeline.modeling.joint import COMBINATIONS, JointModel
 from statmuse_pipeline.modeling.prior import FIRST_FIT_ROWS, RELEASED, walk_forward_all

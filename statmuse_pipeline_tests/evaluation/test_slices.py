@@ -11,7 +11,6 @@ from statmuse_pipeline.evaluation.scores import LineSet, outcomes, score_means, 
 from statmuse_pipeline.evaluation.slices import ROLES, by_month, coverage_by_role, role_of
 from statmuse_pipeline.modeling.distribution import CountDistribution, negative_binomial
 
-
 DAYS = (np.datetime64("2024-11-30", "ns"), np.datetime64("2025-01-01", "ns"))
 
 
