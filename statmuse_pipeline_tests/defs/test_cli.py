@@ -77,6 +77,21 @@ def test_served_probabilities_come_close_to_the_true_ones(finished):
     assert brier.mean() < 1.06 * oracle.mean()
 
 
+def test_choices_are_measured_with_one_command_and_the_second_time_only_shown(finished):
+    project, _ = finished
+    first = project.statmuse("ablate", "--quick", "--stats", "AST")
+    assert first.returncode == 0, first.stderr
+    folder = project.data / "ablations_quick"
+    before = contents(folder)
+    assert {"ablations.parquet", "ablations.md", "receipt.json"} == set(before)
+    table = pd.read_parquet(folder / "ablations.parquet")
+    assert {"released", "pregame", "no opponent", "Poisson", "voting"} <= set(table["name"])
+    assert "no opponent" in first.stdout
+    again = project.statmuse("ablate", "--quick", "--stats", "AST")
+    assert "Choices about means" not in again.stdout
+    assert contents(folder) == before
+
+
 def test_every_player_in_scope_is_in_the_registry_with_hash_and_dataset(finished):
     project, _ = finished
     with sqlite3.connect(project.data / "statmuse.db") as database:
