@@ -11,12 +11,12 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from statmuse_pipeline.defs.pipeline import INGEST_ASSETS, materialize
+from statmuse_pipeline.defs.pipeline import INGEST_ASSETS, materialize, take_in
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import PipelineError
 from statmuse_pipeline.warehouse.read import player_games
 from statmuse_pipeline.warehouse.tables import INGEST_AUDIT
-from statmuse_pipeline_tests.defs.nights import SEASON, days_of, league_on_the_wire, small_league, workspace_on
+from statmuse_pipeline_tests.defs.nights import SEASON, SEASONS, days_of, league_on_the_wire, small_league, workspace_on
 from statmuse_pipeline_tests.sources.stats_nba_server import Reply, StatsServer
 
 DAYS = days_of(small_league()[-1])
@@ -157,3 +157,12 @@ def test_what_was_fetched_is_restored_from_the_raw_store_without_a_request(leagu
     ingest(instance, restored)
     assert not server.requests
     assert player_games(restored.engine).equals(player_games(lost.engine))
+
+
+def test_a_season_that_was_only_synced_is_ready_after_the_next_night(league, instance, tmp_path) -> None:
+    _, url = league
+    workspace = workspace_on(tmp_path, url, BEFORE)
+    materialize(INGEST_ASSETS, instance, workspace, (SEASONS[0], SEASONS[0]))
+    take_in(instance, workspace)
+    for season in SEASONS:
+        assert all(workspace.shelf.receipt(f"{name}/{season}") for name in ("raw", "features", "quotes"))
