@@ -52,10 +52,12 @@ def test_a_second_run_trains_nobody_and_changes_no_result(finished):
         "data/reports",
     )
     before = {name: contents(project.folder / name) for name in kept}
+    readings = (project.data / "test_readings.json").read_bytes()
     again = project.statmuse("run", "--max-players", "12")
     assert again.returncode == 0, again.stderr
     assert "Training players" not in again.stdout
     assert {name: contents(project.folder / name) for name in kept} == before
+    assert (project.data / "test_readings.json").read_bytes() == readings
 
 
 def test_served_probabilities_come_close_to_the_true_ones(finished):
