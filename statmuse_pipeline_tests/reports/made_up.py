@@ -141,6 +141,8 @@ def full_context(**changes: Any) -> ReportContext:
         "worst_players": players(),
         "failures": pd.DataFrame({"player_name": ["Nobody Jr."], "stat": ["BLK"], "reason": ["no block in 61 games"]}),
         "tuning": pd.DataFrame({"family": ["xgboost"], "trials": [40], "value": [0.9512], "params": ["max_depth 3"]}),
+        "importance": pd.DataFrame({"name": ["usual_pts", "min_last"], "of": ["stats", "minutes"], "level": "tipoff",
+                                    "importance": [0.0312, 0.2], "largest": ["PTS", "MIN"]}),
         "notes": ("First run on this warehouse.",),
     }  # fmt: skip
     return ReportContext(**(given | changes))
