@@ -55,6 +55,7 @@ def _context(workspace: Workspace, diagrams: Path) -> "ReportContext":
 
     import pandas as pd
 
+    from statmuse_pipeline.modeling.importance import top_columns
     from statmuse_pipeline.reports.report import ReportContext
     from statmuse_pipeline.warehouse.read import verify
 
@@ -112,6 +113,7 @@ def _context(workspace: Workspace, diagrams: Path) -> "ReportContext":
         own_players=read_metrics(workspace, "own_players"),
         readings=read_readings(workspace).sentence,
         failures=_failures(models),
+        importance=top_columns(pd.read_parquet(workspace.shelf.folder("pooled") / "importance.parquet")),
         tuning=pd.DataFrame(
             [
                 {"family": family, "loss": told["value"], "trials": told["trials"], **told["params"]}

@@ -26,6 +26,7 @@ REFERENCE = "reference: "
 
 STAKINGS = {"flat": "flat stakes", "kelly": "fractional Kelly stakes"}
 WORST_ROWS = 20
+TOP_COLUMNS = 25
 
 SUMMARY_COLUMNS = (
     "stat", "rmse_ratio", "bias", "mae_ratio", "median_mae_ratio", "rmse", "mae", "rows", "coverage",
@@ -104,6 +105,7 @@ class ReportContext:
         coverage: of `evaluation.slices.coverage_by_role`.
         own_models, own_players: of `evaluation.own_models`, with the split.
         readings: how often the test split was read, one sentence.
+        importance: name, of, level, importance, largest: what the pooled models lean on, most first.
         notes: sentences to show, such as what changed against an earlier run.
     """
 
@@ -137,6 +139,7 @@ class ReportContext:
     own_models: pd.DataFrame | None = None
     own_players: pd.DataFrame | None = None
     readings: str | None = None
+    importance: pd.DataFrame | None = None
     notes: Sequence[str] = ()
 
 
@@ -301,6 +304,7 @@ def _accuracy_tables(context: ReportContext) -> dict[str, TableView | None]:
         "worst_players": table_view(context.worst_players, PLAYER_COLUMNS, caption="Worst players", limit=WORST_ROWS),
         "failures": table_view(context.failures, caption="Models that could not be fitted", limit=50),
         "tuning": table_view(context.tuning, caption="Tuning"),
+        "importance": table_view(context.importance, caption="Columns that weigh most", limit=TOP_COLUMNS),
     }
     if set(PROBABILITY_COLUMNS[1:]) & set(context.summary.columns):
         tables["probabilities"] = table_view(

@@ -183,6 +183,8 @@ def full_context(**changes: Any) -> ReportContext:
         "tuning": pd.DataFrame({"family": ["xgboost"], "trials": [40], "value": [0.9512], "params": ["max_depth 3"]}),
         "months": months(), "coverage": coverage(), "own_models": own_models(), "own_players": own_players(),
         "readings": "The test split was scored once for this configuration (1a1a1a1a).",
+        "importance": pd.DataFrame({"name": ["usual_pts", "min_last"], "of": ["stats", "minutes"], "level": "tipoff",
+                                    "importance": [0.0312, 0.2], "largest": ["PTS", "MIN"]}),
         "notes": ("First run on this warehouse.",),
     }  # fmt: skip
     return ReportContext(**(given | changes))

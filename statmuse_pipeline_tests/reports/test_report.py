@@ -262,7 +262,8 @@ def test_a_run_with_nothing_but_forecasts_says_what_is_missing() -> None:
     page = Page(render_report(made_up.bare_context()))
     for told in (
         "No real quotes in this run", "No bets on real quotes in this run", "No calibrators in this run",
-        "No reliability diagrams", "No comparison of models", "The gate was not run", "No scores by player",
+        "No reliability diagrams", "No comparison of models", "No importance of columns", "The gate was not run",
+        "No scores by player",
         "nothing here speaks about beating the market",
     ):  # fmt: skip
         assert told in page.text
@@ -273,13 +274,20 @@ def test_a_run_with_nothing_but_forecasts_says_what_is_missing() -> None:
 @pytest.mark.parametrize(
     "part",
     ["families", "calibration", "market", "gate", "backtest_summary", "bankroll", "exclusions", "by_book", "by_stat",
-     "unresolved", "worst_players", "failures", "tuning", "months", "coverage", "own_models", "own_players"],
+     "unresolved", "worst_players", "failures", "tuning", "months", "coverage", "own_models", "own_players",
+     "importance"],
 )  # fmt: skip
 def test_any_single_part_may_be_missing_or_empty(part: str, context: ReportContext) -> None:
     missing = Page(render_report(replace(context, **{part: None})))
     if part != "gate":
         empty = Page(render_report(replace(context, **{part: getattr(context, part).head(0)})))
         assert empty.text == missing.text
+
+
+def test_the_columns_that_weigh_most_are_shown_with_their_share(context: ReportContext) -> None:
+    page = Page(render_report(context))
+    assert page.column("Columns that weigh most", "Column") == ["usual_pts", "min_last"]
+    assert page.column("Columns that weigh most", "Share of all weight") == ["3.1%", "20.0%"]
 
 
 def test_a_run_with_reference_lines_only_claims_nothing_about_the_market() -> None:
