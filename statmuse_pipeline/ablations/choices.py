@@ -10,7 +10,7 @@ import pandas as pd
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel
 from statmuse_pipeline.features.minutes import add_minutes_forecasts
-from statmuse_pipeline.modeling.prior import PENALTY, RELEASED, RidgeSettings
+from statmuse_pipeline.modeling.prior import PENALTY, REFIT_DAYS, RELEASED, RidgeSettings
 
 PREGAME, TIPOFF = InformationLevel.PREGAME, InformationLevel.TIPOFF
 
@@ -27,6 +27,7 @@ class Choice:
         changed: what is done differently, in a few words.
         level: what the forecasts may know.
         settings: of the ridge.
+        refit_days: between two fits of the ridge.
         prepare: feature table, seed -> feature table; None leaves it as it is.
         slow: left out of a quick run.
     """
@@ -36,6 +37,7 @@ class Choice:
     changed: str
     level: InformationLevel = TIPOFF
     settings: RidgeSettings = RELEASED
+    refit_days: int = REFIT_DAYS
     prepare: Callable[[pd.DataFrame, int], pd.DataFrame] | None = None
     slow: bool = False
 
@@ -52,6 +54,10 @@ def _without_lineups(features: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def _moving_average(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min_ewm_10"]))
+
+
+def _known_minutes(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min"]))
 
 
 def _without(*patterns: str) -> RidgeSettings:
@@ -72,16 +78,23 @@ CHOICES: tuple[Choice, ...] = (
     Choice("minutes", "moving average, pregame", "no model of minutes: their exponentially weighted mean", PREGAME,
            prepare=_moving_average),
     Choice("design", "no opponent", "no column about the opponent", settings=_without(*_OPPONENT)),
-    Choice("design", "no shot volume", "no recent volume times slow accuracy", settings=_without(*_SHOOTING)),
+    Choice("design", "no shot volume", "no recent volume times slow accuracy", settings=_without(*_SHOOTING),
+           slow=True),
     Choice("design", "no absences", "absences in the forecast of minutes only", settings=_without(*_ABSENCES)),
-    Choice("design", "no fast rates", "no rates of the last weeks", settings=_without("lately_*", "*_ewm_10")),
+    Choice("design", "no fast rates", "no rates of the last weeks", settings=_without("lately_*", "*_ewm_10"),
+           slow=True),
     Choice("design", "no context", "home, pace, rest and ratings only through minutes",
-           settings=_without("usual_*home", "usual_*opp_pace", "usual_*back_to_back", "usual_*opp_def_rating")),
+           settings=_without("usual_*home", "usual_*opp_pace", "usual_*back_to_back", "usual_*opp_def_rating"),
+           slow=True),
     Choice("penalty", "penalty x 1/4", f"{PENALTY / 4:g} instead of {PENALTY:g}",
-           settings=RidgeSettings(penalty=PENALTY / 4)),
+           settings=RidgeSettings(penalty=PENALTY / 4), slow=True),
     Choice("penalty", "penalty x 4", f"{PENALTY * 4:g} instead of {PENALTY:g}",
            settings=RidgeSettings(penalty=PENALTY * 4)),
     Choice("forgetting", "no forgetting", "all games count alike", settings=RidgeSettings(half_life_days=np.inf)),
-    Choice("forgetting", "half life of 250 days", "half as long", settings=RidgeSettings(half_life_days=250.0)),
+    Choice("forgetting", "half life of 250 days", "half as long", settings=RidgeSettings(half_life_days=250.0),
+           slow=True),
+    Choice("refits", "every 28 days", f"instead of {REFIT_DAYS}", refit_days=28),
+    Choice("remaining error", "minutes known", "an oracle, no forecast: minutes as they were played, for what is left",
+           prepare=_known_minutes),
 )  # fmt: skip
 """Every choice about means; the families of distributions are in `families.py`."""

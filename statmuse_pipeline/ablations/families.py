@@ -242,6 +242,9 @@ FAMILIES: Mapping[str, tuple[Family, str]] = {
 }
 """Name -> how it is learned, and in a few words what it is."""
 
+SLOW = ("quantile regression", "minutes mixture, corrected")
+"""Left out of a quick run."""
+
 
 def _halves(games: Games) -> tuple[Games, Games]:
     """The first two thirds of the games and the last third."""

@@ -50,6 +50,7 @@ def _measure(workspace: Workspace, folder: Path, players: "pd.DataFrame | None",
         workspace.stats,
         seed=workspace.settings.seed,
         quick=quick,
+        workers=workspace.settings.workers,
         progress=workspace.progress,
     )
     table = measure(study, players)
