@@ -507,12 +507,13 @@ def _summary(workspace: Workspace) -> None:
     own = models[models["failure"].isna()].groupby("stat")["player_key"].nunique()
     by_stat = read_backtest(workspace, "by_stat")
     table = Table(
-        title="Test split at tip-off: errors relative to a moving average; Brier and ECE on the ladder",
+        title="Test split at tip-off: RMSE and MAE relative to a moving average, Brier and ECE on the ladder",
         caption=f"ROI of {HEADLINE!r} on real quotes with its 95% interval",
         box=SIMPLE,
         pad_edge=False,
+        collapse_padding=True,
     )
-    for column in ("stat", "players", "models", "RMSE ratio", "MAE ratio", "Brier", "ECE", "ROI"):
+    for column in ("stat", "players", "models", "RMSE", "MAE", "Brier", "ECE", "ROI"):
         table.add_column(column, justify="left" if column == "stat" else "right", no_wrap=True)
     for row in read_metrics(workspace, "summary").to_dict("records"):
         table.add_row(
