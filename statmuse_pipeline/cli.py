@@ -513,7 +513,7 @@ def _summary(workspace: Workspace) -> None:
         pad_edge=False,
         collapse_padding=True,
     )
-    for column in ("stat", "players", "models", "RMSE", "MAE", "Brier", "ECE", "ROI"):
+    for column in ("stat", "players", "models", "RMSE", "MAE ratio", "Brier", "ECE", "ROI"):
         table.add_column(column, justify="left" if column == "stat" else "right", no_wrap=True)
     for row in read_metrics(workspace, "summary").to_dict("records"):
         table.add_row(
