@@ -113,7 +113,9 @@ def _context(workspace: Workspace, diagrams: Path) -> "ReportContext":
         own_players=read_metrics(workspace, "own_players"),
         readings=read_readings(workspace).sentence,
         failures=_failures(models),
-        importance=top_columns(pd.read_parquet(workspace.shelf.folder("pooled") / "importance.parquet")),
+        importance=top_columns(pd.read_parquet(workspace.shelf.folder("pooled") / "importance.parquet"))
+        .groupby("of", sort=False)
+        .head(12),
         tuning=pd.DataFrame(
             [
                 {"family": family, "loss": told["value"], "trials": told["trials"], **told["params"]}

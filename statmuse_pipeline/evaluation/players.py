@@ -21,8 +21,9 @@ def score_players(
         minimum_games: players with fewer games that count are left out: noise.
 
     Returns:
-        player_id, player_name, games, rmse_ratio, mae_ratio (means of the ratios of the stats in which the
-        baseline erred at all), worst_stat, worst_rmse_ratio, ladder_brier, ladder_ece.
+        player_id, player_name, games, rmse_ratio, mae_ratio (means of the ratios of the stats that the player made at
+        all in these games: to a centre without a three the baseline errs by nothing), worst_stat, worst_rmse_ratio,
+        ladder_brier, ladder_ece.
 
     Raises:
         PipelineError: when a forecast is duplicated.
@@ -32,8 +33,8 @@ def score_players(
         raise PipelineError("The forecasts have duplicate player-games and stats: score one level at a time.")
     error, base = rows["mean"] - rows["actual"], rows["baseline"] - rows["actual"]
     sums = rows.assign(e2=error**2, b2=base**2, e1=error.abs(), b1=base.abs()).groupby(["player_id", "stat"])
-    per_stat = sums[["e2", "b2", "e1", "b1"]].sum()
-    per_stat = per_stat[per_stat["b2"] > 0]
+    per_stat = sums[["e2", "b2", "e1", "b1", "actual"]].sum()
+    per_stat = per_stat[(per_stat["b2"] > 0) & (per_stat["actual"] > 0)]
     per_stat = per_stat.assign(
         rmse_ratio=np.sqrt(per_stat["e2"] / per_stat["b2"]), mae_ratio=per_stat["e1"] / per_stat["b1"]
     ).reset_index()
