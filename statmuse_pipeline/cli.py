@@ -271,6 +271,33 @@ def export(
 
 
 @app.command()
+def ablate(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without what takes long, and with wider intervals; kept apart.")
+    ] = False,
+    seasons: Seasons = None,
+    stats: Stats = None,
+) -> None:
+    """What every modelling choice is worth, on validation, with 95% intervals; the test split is not read."""
+    _, workspace = _open(seasons, stats)
+    import pandas as pd
+
+    from statmuse_pipeline.ablations.table import overview
+    from statmuse_pipeline.defs.ablation import ablate as measure_choices
+
+    folder = measure_choices(workspace, quick=quick)
+    told = overview(pd.read_parquet(folder / "ablations.parquet")).drop(columns="changed")
+    table = Table(title="Difference to what is released, on validation, mean over the stats", box=SIMPLE)
+    for column in told:
+        table.add_column(str(column), justify="left" if column in ("group", "name", "level") else "right")
+    for row in told.itertuples(index=False):
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+    for name in ("ablations.parquet", "ablations.md"):
+        console.print(str(folder / name), soft_wrap=True)
+
+
+@app.command()
 def report() -> None:
     """Write the HTML report again from the last results."""
     instance, workspace = _open()

@@ -17,6 +17,10 @@ MINIMUM_PAIRS = 200
 BINS = 60
 """Bins of equal count that the pairs are averaged in before fitting, so that no step rests on a handful of pairs."""
 
+PULL = 50.0
+"""Pairs with the forecast's own probability that every bin starts with: a handful of games must not make a forecast
+certain of anything. Among a season's pairs of all players they do not count."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -46,7 +50,7 @@ class IsotonicCalibrator:
 
     @classmethod
     def fit(cls, p: npt.ArrayLike, y: npt.ArrayLike, *, bins: int = BINS) -> IsotonicCalibrator:
-        """Fit on forecast probabilities `p` [n] and what happened `y` [n], 0 or 1.
+        """Fit on forecast probabilities `p` [n] and what happened `y` [n], 0 or 1, pulled towards no change (`PULL`).
 
         Raises:
             CollapsedCalibrator: when the fitted map is constant between its ends.
@@ -59,6 +63,8 @@ class IsotonicCalibrator:
             raise CollapsedCalibrator(
                 f"The calibrator of {len(probability)} pairs is constant at {fitted[0]:.3f}: it is not used."
             )
+        pulled = (weight * mean + PULL * x) / (weight + PULL)
+        fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(x, pulled, sample_weight=weight + PULL)
         inside = (x > 0) & (x < 1)
         return cls(np.r_[0.0, x[inside], 1.0], np.r_[0.0, fitted[inside], 1.0])
 

@@ -11,12 +11,16 @@ from statmuse_pipeline.defs.forecasts import read_forecasts, read_outcomes, test
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
 from statmuse_pipeline.defs.partitions import ONE_RUN, SEASONS
+from statmuse_pipeline.defs.pooled import Pooled, read_history
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.services import fetched_quotes
+from statmuse_pipeline.domain import InformationLevel, Stat, prior_column
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from statmuse_pipeline.forecasting import Forecasts
 
 HEADLINE = "own ev>2%"
 """The strategy whose ROI stands at the top, named before anyone looked at results."""
@@ -128,7 +132,7 @@ def backtest(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
         {
             "forecasts": forecasts_receipt.outputs,
             "quotes": quotes,
-            "code": code_version("betting"),
+            "code": code_version("betting", "defs/betting.py"),
             "seed": workspace.settings.seed,
         }
     )
@@ -167,9 +171,10 @@ def _run(workspace: Workspace, facts: Mapping[str, Any]) -> "tuple[Any, pd.DataF
     keys = ["game_id", "player_id", "stat"]
     known = outcomes[[*keys, "actual", "season_average"]]
     quotes = read_quotes(workspace).merge(known, on=keys, how="inner")
-    quotes = quotes.assign(
-        p_over=forecasts.over(quotes), p_push=forecasts.push(quotes), median=forecasts.medians(quotes)
-    )
+    quotes = _priced(quotes, forecasts)
+    learned_from = quotes["p_over"].isna()
+    if learned_from.any() and (earlier := _train_forecasts(workspace, quotes[learned_from])):
+        quotes = pd.concat([_priced(quotes[learned_from], earlier), quotes[~learned_from]]).sort_index()
     view = market_view(quotes) if len(quotes) else None
     quotes["p_over_final"] = view.quotes["p_over_final"] if view else pd.Series(dtype="float64")
     start, end = pd.Timestamp(facts["test_from"]), pd.Timestamp(facts["last_date"])
@@ -181,6 +186,36 @@ def _run(workspace: Workspace, facts: Mapping[str, Any]) -> "tuple[Any, pd.DataF
         # With them the quotes of a night to come are blended.
         result = replace(result, blend_weights=view.weights)
     return result, quotes[quotes["game_date"] >= start].reset_index(drop=True)
+
+
+def _priced(quotes: "pd.DataFrame", forecasts: "Forecasts") -> "pd.DataFrame":
+    return quotes.assign(p_over=forecasts.over(quotes), p_push=forecasts.push(quotes), median=forecasts.medians(quotes))
+
+
+def _train_forecasts(workspace: Workspace, quotes: "pd.DataFrame") -> "Forecasts | None":
+    """The walk-forward prior's forecasts of quoted player-games in train: no bets, but weights of the blend to learn.
+
+    Players' own models learned from these games, the prior did not; only the shape round its means did.
+    """
+    from statmuse_pipeline.forecasting import Forecasts, make_forecasts
+
+    keys = ["game_id", "player_id"]
+    rows = read_history(workspace, ("train",)).merge(quotes[keys].drop_duplicates(), on=keys)
+    if rows.empty:
+        return None
+    pooled, stats = Pooled.read(workspace), [stat for stat in Stat if (quotes["stat"] == stat.value).any()]
+    return Forecasts.concat(
+        [
+            make_forecasts(
+                rows,
+                {stat: rows[prior_column(stat, level)].to_numpy(dtype=float) for stat in stats},
+                pooled.dispersions[level],
+                level=level,
+                calibrators=pooled.calibrators[level],
+            )
+            for level in InformationLevel
+        ]
+    )
 
 
 def read_backtest(workspace: Workspace, table: str) -> "pd.DataFrame":

@@ -1,6 +1,7 @@
 """Assets of the judgement: metrics with reliability diagrams, and the gate."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
 from statmuse_pipeline.defs.pooled import Pooled, dataset_rows
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Stat, player_key
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Stat, player_key, prior_column
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from statmuse_pipeline.evaluation.gate import GateResult
+    from statmuse_pipeline.evaluation.readings import Readings
     from statmuse_pipeline.forecasting import Forecasts
     from statmuse_pipeline.modeling.distribution import CountDistribution
 
@@ -37,17 +39,37 @@ def metric_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
     )
     receipt = workspace.shelf.receipt("metrics")
     if receipt is None or receipt.inputs != wanted:
-        receipt = workspace.shelf.put("metrics", wanted, lambda folder: _measure(workspace, folder))
+        readings = _count_reading(workspace)
+        receipt = workspace.shelf.put(
+            "metrics", wanted, lambda folder: {**_measure(workspace, folder), "readings": asdict(readings)}
+        )
     summary = read_metrics(workspace, "summary")
     columns = ["stat", "rows", "rmse_ratio", "mae_ratio", "bias", "ladder_brier", "ladder_ece"]
     picture = workspace.shelf.folder("metrics") / "reliability" / "stat-all-served.png"
     return dg.MaterializeResult(
         metadata={
             **{name: float(value) for name, value in receipt.facts["overall"].items()},
+            "test split": read_readings(workspace).sentence,
             "summary": dg.MetadataValue.md(markdown_table(summary[columns])),
             "reliability": dg.MetadataValue.md(_embedded(picture)),
         }
     )
+
+
+def _count_reading(workspace: Workspace) -> "Readings":
+    """Note that these forecasts are scored on the test split; they are what a configuration comes down to."""
+    from statmuse_pipeline.evaluation.readings import count_reading
+
+    forecasts = workspace.shelf.require("forecasts", made_by="statmuse evaluate")
+    configuration = fingerprint({"forecasts": forecasts.outputs["forecasts.parquet"]})
+    return count_reading(workspace.settings.data / "test_readings.json", configuration)
+
+
+def read_readings(workspace: Workspace) -> "Readings":
+    """How often the test split had been read when the last metric report was made."""
+    from statmuse_pipeline.evaluation.readings import Readings
+
+    return Readings(**workspace.shelf.require("metrics", made_by="statmuse evaluate").facts["readings"])
 
 
 def _embedded(picture: Path) -> str:
@@ -78,6 +100,9 @@ def _measure(workspace: Workspace, folder: Path) -> dict[str, Any]:
         "market": market.score_market(quotes, outcomes),
         "market_sets": market.score_market(quotes, outcomes, by=("quote_set", "stat")),
         "line_accuracy": market.line_accuracy(quotes, forecasts.frame, outcomes),
+        "months": _months(workspace, forecasts.select(level=InformationLevel.TIPOFF)),
+        "coverage": _coverage(workspace, tipoff, outcomes),
+        **_own_models(workspace, outcomes),
     }
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)
@@ -118,10 +143,64 @@ def _summary(forecasts: "Forecasts", outcomes: "pd.DataFrame") -> "tuple[pd.Data
     return means.merge(whole.drop(columns="rows"), on="stat"), probabilities
 
 
-def _own_families(workspace: Workspace) -> "pd.DataFrame":
-    """Tip-off means of every family on the test rows of players with own models."""
+def _months(workspace: Workspace, tipoff: "Forecasts") -> "pd.DataFrame":
+    """Every month: what is served in validation and test, and before them the prior, refitted weekly throughout."""
+    import pandas as pd
+
+    from statmuse_pipeline.evaluation import scores
+    from statmuse_pipeline.evaluation.slices import by_month
+
+    outcomes = read_outcomes(workspace)
+    priors = pd.read_parquet(workspace.shelf.folder("pooled") / "priors.parquet")
+    rows = dataset_rows(workspace, ("train",))[[*KEYS, "game_date", "split"]].merge(priors, on=KEYS)
+    earlier = pd.concat(
+        [
+            rows[[*KEYS, "game_date", "split"]].assign(
+                stat=stat.value, mean=rows[prior_column(stat, InformationLevel.TIPOFF)]
+            )
+            for stat in workspace.stats
+        ],
+        ignore_index=True,
+    )
+    of_train = scores.counted(earlier.dropna(subset=["mean"]), outcomes)
+    months = [by_month(tipoff.frame, tipoff.ladder(), outcomes)]
+    if len(of_train):
+        months.insert(0, by_month(of_train, None, outcomes))
+    return pd.concat(months, ignore_index=True)
+
+
+def _coverage(workspace: Workspace, tipoff: "Forecasts", outcomes: "pd.DataFrame") -> "pd.DataFrame":
+    """How often results fell into the intervals on test, by role and stat, next to what whole counts can claim."""
+    from statmuse_pipeline.evaluation.slices import coverage_by_role
+
+    column = EXPECTED_MINUTES[InformationLevel.TIPOFF]
+    minutes = dataset_rows(workspace, ("test",))[[*KEYS, column]].rename(columns={column: "minutes"})
+    survival = {stat: forecast.survival for stat, forecast in tipoff.distributions.items()}
+    return coverage_by_role(tipoff.frame, survival, minutes, outcomes)
+
+
+def _own_models(workspace: Workspace, outcomes: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    """What own models gain on the prior on validation and test: by player, and over all players by stat."""
+    import pandas as pd
+
+    from statmuse_pipeline.evaluation.own_models import gains_by_player, gains_by_stat
+
+    players, stats = [], []
+    for split in ("validation", "test"):
+        families = _own_families(workspace, split)
+        if len(families):
+            players.append(gains_by_player(families, outcomes).assign(split=split))
+            stats.append(gains_by_stat(families, outcomes).assign(split=split))
+    return {
+        "own_models": pd.concat(stats, ignore_index=True) if stats else pd.DataFrame(columns=["split", "stat"]),
+        "own_players": pd.concat(players, ignore_index=True) if players else pd.DataFrame(columns=["split"]),
+    }
+
+
+def _own_families(workspace: Workspace, split: str = "test") -> "pd.DataFrame":
+    """Tip-off means of every family on the rows of players with own models."""
     families = read_families(workspace)
-    return families[(families["split"] == "test") & families["own"]].drop(columns=["split", "own"])
+    return families[(families["split"] == split) & families["own"]].drop(columns=["split", "own"])
 
 
 def _families(workspace: Workspace, outcomes: "pd.DataFrame") -> "pd.DataFrame":

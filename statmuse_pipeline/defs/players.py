@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 CALIBRATORS = "calibrators.json"
 
+CALIBRATOR_BINS = 12
+"""Bins of a player's isotonic map: as many pairs in each from 50 to 80 games as it is pulled by."""
+
 
 @dg.asset(deps=[pooled_models], group_name="training", kinds={"optuna"}, owners=OWNERS)
 def tuned_parameters(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -182,7 +185,7 @@ def choose_calibrators(
         forecast = pooled.distribution(mean, stat, InformationLevel.TIPOFF, minutes)
         actual = rows[stat.column].to_numpy(dtype=float)
         pairs = ladder_pairs(forecast, stat, actual, rows["game_date"].to_numpy())
-        decisions[stat.value] = choose_calibrator(*pairs)
+        decisions[stat.value] = choose_calibrator(*pairs, bins=CALIBRATOR_BINS)
     return decisions
 
 

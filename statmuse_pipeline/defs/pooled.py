@@ -52,6 +52,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
                 "modeling/prior.py",
                 "modeling/design.py",
                 "modeling/distribution.py",
+                "modeling/importance.py",
                 "calibration",
                 "features/minutes.py",
                 "defs/pooled.py",
@@ -68,20 +69,28 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
 
 
 def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
-    from statmuse_pipeline.features.minutes import MinutesModel
+    import pandas as pd
+
+    from statmuse_pipeline.features.minutes import INPUTS, MinutesModel
+    from statmuse_pipeline.modeling.importance import prior_importance, tree_importance
     from statmuse_pipeline.modeling.prior import PooledPrior, walk_forward_all
 
     rows = dataset_rows(workspace, EVERY_SPLIT)
     stats = tuple(Stat)
     priors = rows[KEYS].copy()
+    importance = []
     for level in workspace.progress(InformationLevel, len(InformationLevel), "Walk-forward priors"):
         means = walk_forward_all(rows, level, stats)
         for stat in stats:
             priors[prior_column(stat, level)] = means[stat]
-        for stat, prior in PooledPrior.fit_all(rows, stats, level).items():
+        fitted = PooledPrior.fit_all(rows, stats, level)
+        for stat, prior in fitted.items():
             (folder / f"prior-{level.value}-{stat.column}.bin").write_bytes(prior.to_bytes())
-        for name, content in MinutesModel.fit(rows, level, workspace.settings.seed).to_bytes().items():
+        minutes = MinutesModel.fit(rows, level, workspace.settings.seed)
+        for name, content in minutes.to_bytes().items():
             (folder / f"{level.value}-{name}").write_bytes(content)
+        importance += [prior_importance(fitted.values()), tree_importance(minutes.booster, INPUTS[level], level)]
+    pd.concat(importance, ignore_index=True).to_parquet(folder / "importance.parquet", index=False)
     priors.to_parquet(folder / "priors.parquet", index=False)
     shapes, decisions = _shapes(rows, priors)
     (folder / "shapes.json").write_text(json.dumps(shapes, sort_keys=True))

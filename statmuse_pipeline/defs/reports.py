@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from statmuse_pipeline.defs.betting import HEADLINE, backtest, read_backtest, read_quotes
-from statmuse_pipeline.defs.evaluation import judge, metric_report, read_metrics
+from statmuse_pipeline.defs.evaluation import judge, metric_report, read_metrics, read_readings
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts, players_in_scope
@@ -55,6 +55,7 @@ def _context(workspace: Workspace, diagrams: Path) -> "ReportContext":
 
     import pandas as pd
 
+    from statmuse_pipeline.modeling.importance import top_columns
     from statmuse_pipeline.reports.report import ReportContext
     from statmuse_pipeline.warehouse.read import verify
 
@@ -106,7 +107,13 @@ def _context(workspace: Workspace, diagrams: Path) -> "ReportContext":
         by_stat=read_backtest(workspace, "by_stat"),
         unresolved=unresolved.groupby("reason")["quotes"].sum().reset_index() if len(unresolved) else None,
         worst_players=read_metrics(workspace, "players"),
+        months=read_metrics(workspace, "months"),
+        coverage=read_metrics(workspace, "coverage"),
+        own_models=read_metrics(workspace, "own_models"),
+        own_players=read_metrics(workspace, "own_players"),
+        readings=read_readings(workspace).sentence,
         failures=_failures(models),
+        importance=top_columns(pd.read_parquet(workspace.shelf.folder("pooled") / "importance.parquet")),
         tuning=pd.DataFrame(
             [
                 {"family": family, "loss": told["value"], "trials": told["trials"], **told["params"]}

@@ -197,7 +197,7 @@ def _version(
 ) -> str:
     """Fingerprint of everything the night's forecasts rest on; the passing of time alone is no new forecast."""
     from statmuse_pipeline.sources.source import content_hash
-    from statmuse_pipeline.warehouse.read import verify
+    from statmuse_pipeline.warehouse.read import season_fingerprint
 
     seasons = workspace.settings.seasons
     features = {season: workspace.shelf.require(f"features/{season}", made_by="statmuse train") for season in seasons}
@@ -210,7 +210,7 @@ def _version(
             "features": {season: receipt.outputs for season, receipt in features.items()},
             "pooled": workspace.shelf.require("pooled", made_by="statmuse train").outputs,
             "registry": registry_version(workspace, ("served", "calibrator", LIVE)),
-            "warehouse": verify(workspace.engine).counts,
+            "warehouse": {season: season_fingerprint(workspace.engine, season) for season in seasons},
             "stats": list(workspace.stats),
             "code": code_version("serving.py", "forecasting.py", "slate", "features", "modeling", "betting"),
         }

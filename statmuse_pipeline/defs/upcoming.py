@@ -99,8 +99,7 @@ def upcoming_features(
     tipoffs = pd.concat([read.games(workspace.engine), games])[["game_id", "tipoff_utc"]].drop_duplicates(
         "game_id", keep="last"
     )
-    table = build_features(known, tipoffs, read.players(workspace.engine), rows)
-    return table[table["game_id"].isin(games["game_id"])].reset_index(drop=True)
+    return build_features(known, tipoffs, read.players(workspace.engine), rows, only_upcoming=True)
 
 
 def rotation_of(features: "pd.DataFrame") -> "pd.Series":

@@ -2,8 +2,8 @@
 
 Places are those of Wikipedia's articles on the arenas, altitudes of the cities in feet (US Geological Survey, Natural
 Resources Canada), rounded: they serve distances, time zones and thin air, not navigation. A game on neutral ground
-counts as played in the home team's arena: the games table does not say where else, and it was six games in four
-seasons on another continent or in Mexico City, and a few in a neighbouring town.
+counts as played in the home team's arena: the games table does not say where else. Of the 4,920 games from 2021-22 to
+2024-25 that was wrong for 16: four in Paris, three in Mexico City, two in Las Vegas, seven in Texas.
 """
 
 from __future__ import annotations

@@ -38,7 +38,9 @@ _ENOUGH = 1e-9
 """Weight of the mean over all earlier games, which serves where none of them was alike."""
 
 
-def lineup_features(rows: Rows, history: History, members: Members, tonight: TakePart) -> Columns:
+def lineup_features(
+    rows: Rows, history: History, members: Members, tonight: TakePart, wanted: np.ndarray | None = None
+) -> Columns:
     """Minutes in like earlier games, how far they lie from the usual ones, and how many like games there were.
 
     Args:
@@ -46,7 +48,9 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
         history: `rolling.player_history(rows)`.
         members: `rotation.team_members(rows, history)`.
         tonight: `rotation.take_part(rows, history, members)`.
+        wanted: mask of the rows to compute, all when left out; the others are NaN. Most of a table's time goes here.
     """
+    wanted = np.ones(len(rows), dtype=bool) if wanted is None else wanted
     present = _mates(rows, tonight.team_game, tonight.player, tonight.minutes)
     healthy = (members.expected["min"] >= ROTATION_MINUTES) & (members.missed == 0)
     expected = _mates(rows, members.team_game[healthy], members.player[healthy], members.expected["min"][healthy])
@@ -55,10 +59,10 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
     minutes = np.nan_to_num(rows.box["min"] * 240 / np.maximum(whole, 240))
     at_tipoff = [name for name in _KERNELS if name.startswith("tip_")]
     before = [name for name in _KERNELS if not name.startswith("tip_")]
-    columns = _smoothed(rows, present, present, minutes, at_tipoff)
+    columns = _smoothed(rows, present, present, minutes, at_tipoff, wanted)
     if not rows.out_is_known:
         columns = {name: np.where(rows.upcoming, np.nan, values) for name, values in columns.items()}
-    return columns | _smoothed(rows, expected, present, minutes, before)
+    return columns | _smoothed(rows, expected, present, minutes, before, wanted)
 
 
 def _mates(rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.ndarray) -> sparse.csr_array:
@@ -68,19 +72,27 @@ def _mates(rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.nd
 
 
 def _smoothed(
-    rows: Rows, asked: sparse.csr_array, seen: sparse.csr_array, minutes: np.ndarray, names: list[str]
+    rows: Rows,
+    asked: sparse.csr_array,
+    seen: sparse.csr_array,
+    minutes: np.ndarray,
+    names: list[str],
+    wanted: np.ndarray,
 ) -> Columns:
     """Kernel means of a player's earlier minutes, given whom he is to play with and whom he played with then."""
     found = {f"{name}_{what}": np.full(len(rows), np.nan) for name in names for what in ("min", "gain", "games")}
     order = np.lexsort((rows.day, rows.player))
     starts = np.flatnonzero(np.r_[True, np.diff(rows.player[order]) != 0])
     for block in np.split(order, starts[1:]):
-        played, day = rows.played[block], rows.day[block]
-        distance = _distances(asked, seen, rows.team_game[block], int(rows.player[block[0]]))
+        here = wanted[block]
+        if not here.any():
+            continue
+        played, day, target = rows.played[block], rows.day[block], block[here]
+        distance = _distances(asked[rows.team_game[target]], seen[rows.team_game[block]], int(rows.player[block[0]]))
         # Whether the row itself was played must not matter: it is an outcome.
         number = np.cumsum(played) - played
-        ago = number[:, None] - number[None, :]
-        earlier = (day[None, :] < day[:, None]) & played[None, :]
+        ago = number[here, None] - number[None, :]
+        earlier = (day[None, :] < day[here, None]) & played[None, :]
         for name in names:
             kernel = _KERNELS[name]
             recent = np.where(earlier, (1 - kernel.forget) ** np.maximum(ago, 0), 0.0)
@@ -89,18 +101,17 @@ def _smoothed(
             weight += _ENOUGH * recent
             whole, total = recent.sum(axis=1), weight.sum(axis=1)
             known = whole > 0
-            like = np.divide(weight @ minutes[block], total, out=np.full(len(block), np.nan), where=known)
-            usual = np.divide(recent @ minutes[block], whole, out=np.full(len(block), np.nan), where=known)
+            like = np.divide(weight @ minutes[block], total, out=np.full(len(target), np.nan), where=known)
+            usual = np.divide(recent @ minutes[block], whole, out=np.full(len(target), np.nan), where=known)
             # The last bits of matrix products depend on how many later games there are: they are rounded away.
-            found[f"{name}_min"][block] = like.round(_DIGITS)
-            found[f"{name}_gain"][block] = (like - usual).round(_DIGITS)
-            found[f"{name}_games"][block] = np.where(known, games.round(_DIGITS), np.nan)
+            found[f"{name}_min"][target] = like.round(_DIGITS)
+            found[f"{name}_gain"][target] = (like - usual).round(_DIGITS)
+            found[f"{name}_games"][target] = np.where(known, games.round(_DIGITS), np.nan)
     return found
 
 
-def _distances(asked: sparse.csr_array, seen: sparse.csr_array, team_game: np.ndarray, player: int) -> np.ndarray:
+def _distances(one: sparse.csr_array, other: sparse.csr_array, player: int) -> np.ndarray:
     """[games, games] minutes of rotation mates who are to play in the one and did not in the other, or reverse."""
-    one, other = asked[team_game], seen[team_game]
     mates = np.unique(np.r_[one.indices, other.indices])
     mates = mates[mates != player]
     a, b = one[:, mates].toarray(), other[:, mates].toarray()

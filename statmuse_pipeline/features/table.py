@@ -27,6 +27,8 @@ def build_features(
     games: pd.DataFrame,
     players: pd.DataFrame,
     upcoming: pd.DataFrame | None = None,
+    *,
+    only_upcoming: bool = False,
 ) -> pd.DataFrame:
     """Features of every player-game from what was known before its day (`tip_` columns: when the ball went up).
 
@@ -37,6 +39,7 @@ def build_features(
         upcoming: games still to be played, one row a player: FEATURE_KEYS, `is_home` and optionally `out` (True for a
             player known to miss the game: he counts in his team mates' tip-off columns and gets no row). All players
             expected to play should be listed; without `out`, tip-off columns of these rows are missing.
+        only_upcoming: give the rows to be played alone, in a third of the time.
 
     Returns:
         FEATURE_KEYS, TARGETS (int64; float64 with NaN in rows to be played) and float32 features as in
@@ -60,7 +63,7 @@ def build_features(
         **opponent.opponent_features(rows, history),
         **rotation.role_features(rows, history, members),
         **availability.availability_features(rows, history, members, tonight),
-        **lineup.lineup_features(rows, history, members, tonight),
+        **lineup.lineup_features(rows, history, members, tonight, rows.upcoming if only_upcoming else None),
     }
     values = np.column_stack([column.astype(np.float32) for column in columns.values()])
     whole = "float64" if rows.upcoming.any() else "int64"
@@ -71,7 +74,8 @@ def build_features(
         ],
         axis=1,
     )
-    return table[~rows.out].reset_index(drop=True) if rows.out.any() else table
+    kept = ~rows.out & (rows.upcoming | (not only_upcoming))
+    return table if kept.all() else table[kept].reset_index(drop=True)
 
 
 def _features() -> list[Feature]:

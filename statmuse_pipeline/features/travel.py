@@ -43,8 +43,8 @@ def _by_team(rows: Rows) -> Columns:
     """One value a team game."""
     teams = rows.teams
     arena, home = _arena(rows), _homes(rows)
-    history = History(teams.team * (int(teams.season.max()) + 1) + teams.season, teams.day)
     key = teams.team * (int(teams.season.max()) + 1) + teams.season
+    history = History(key, teams.day)
     last = history.before(key, teams.day)
     stayed = teams.day - history.days(last) - 1 < HOME_AFTER
     came_from = Places(
@@ -57,7 +57,7 @@ def _by_team(rows: Rows) -> Columns:
     trips = history.sort(np.nan_to_num(miles))
     gone = np.cumsum(trips)
     now, before = history.until(key, teams.day), history.before(key, teams.day - _WEEK + 1)
-    start = np.where(before >= 0, gone[before], (gone - trips)[now - (history.number[now])])
+    start = np.where(before >= 0, gone[before], (gone - trips)[now - history.number[now]])
     return {
         "travel_miles": miles,
         "travel_miles_7_days": np.where(np.isfinite(miles), gone[now] - start, np.nan),

@@ -16,9 +16,13 @@ from statmuse_pipeline.modeling.members import FAMILIES, BoostedTrees, Linear, O
 from statmuse_pipeline.modeling.residuals import FOREST_INPUTS, design, scale_of, stat_inputs
 
 MODEL_COLUMNS = ("prior", *FAMILIES, *ENSEMBLES, "served")
-"""Columns of `PlayerModel.means`: the prior, each member and ensemble unshrunken, and what is served."""
+"""Columns of `PlayerModel.means`: the prior, each member by itself, the ensembles, and what is served.
 
-_FORMAT = 1
+The prior votes in the ensembles too: they stand at prior + strength * (combined members - prior), with a strength for
+each stat that is the same for all players (`train.DEFAULT_STRENGTHS`).
+"""
+
+_FORMAT = 2
 _DESCRIPTION, _FOREST = "model.json", "forest.onnx"
 
 
@@ -32,6 +36,7 @@ class StatModel:
         boosted: XGBoost member.
         linear: ElasticNet member.
         weights: [members] of the stacking ensemble, in the order of `members.FAMILIES`.
+        strength: how much of the combined members counts in an ensemble, the rest being the prior's.
         served: ensemble and shrinkage chosen on validation.
         metrics: games in train and validation; RMSE and MAE on validation of each of `MODEL_COLUMNS`.
     """
@@ -41,17 +46,19 @@ class StatModel:
     boosted: BoostedTrees
     linear: Linear
     weights: np.ndarray
+    strength: float
     served: Served
     metrics: Mapping[str, Any]
 
     def means_from(self, members: np.ndarray, prior: np.ndarray) -> np.ndarray:
         """Scaled member forecasts [rows, members] and prior means [rows] -> [rows, MODEL_COLUMNS], never negative."""
         scale = scale_of(prior)
-        residuals = np.column_stack([members, vote(members), members @ self.weights])
+        combined = np.column_stack([vote(members), members @ self.weights])
+        residuals = np.column_stack([members, self.strength * combined])
         means = np.maximum(prior[:, None] + scale[:, None] * residuals, 0.0)
         if self.served.ensemble == "prior":
             return np.column_stack([prior, means, prior])
-        chosen = residuals[:, len(FAMILIES) + ENSEMBLES.index(self.served.ensemble)]
+        chosen = combined[:, ENSEMBLES.index(self.served.ensemble)]
         served = np.maximum(prior + self.served.shrinkage * scale * chosen, 0.0)
         return np.column_stack([prior, means, served])
 
@@ -178,6 +185,7 @@ class PlayerModel:
                         "coefficients": model.linear.coefficients.tolist(), "intercept": model.linear.intercept,
                     },
                     "stacking_weights": model.weights.tolist(),
+                    "strength": model.strength,
                     "served": {"ensemble": model.served.ensemble, "shrinkage": model.served.shrinkage},
                     "metrics": dict(model.metrics),
                 }
@@ -220,6 +228,7 @@ def _stat_model(stat: Stat, told: Mapping[str, Any], files: Mapping[str, bytes])
         BoostedTrees(files[f"xgboost_{stat.column}.ubj"]),
         Linear(np.array(told["elastic_net"]["coefficients"]), float(told["elastic_net"]["intercept"])),
         np.array(told["stacking_weights"]),
+        float(told["strength"]),
         Served(str(told["served"]["ensemble"]), float(told["served"]["shrinkage"])),
         told["metrics"],
     )

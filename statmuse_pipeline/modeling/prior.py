@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError, Stat
 from statmuse_pipeline.modeling.design import design_columns
@@ -55,6 +57,24 @@ _DEBUT_WEIGHT = 0.01
 
 
 @dataclass(frozen=True)
+class RidgeSettings:
+    """What was chosen about the ridge; the defaults are what is released, others serve to measure a choice.
+
+    Attributes:
+        penalty: on standardised columns.
+        half_life_days: a game counts half after so many days; infinite for no forgetting.
+        without: patterns (`fnmatch`) of design columns to leave out.
+    """
+
+    penalty: float = PENALTY
+    half_life_days: float = HALF_LIFE_DAYS
+    without: tuple[str, ...] = ()
+
+
+RELEASED = RidgeSettings()
+
+
+@dataclass(frozen=True)
 class _Standard:
     """Location and scale per column; missing values become 0, the mean, after scaling."""
 
@@ -82,11 +102,12 @@ class _Standard:
 class _Sums:
     """X'X and X'y of the games so far, older games counting less."""
 
-    def __init__(self, columns: int, stats: int) -> None:
+    def __init__(self, columns: int, stats: int, settings: RidgeSettings = RELEASED) -> None:
         self._xx, self._xy = np.zeros((columns, columns)), np.zeros((columns, stats))
+        self._settings = settings
 
     def age(self, days: float) -> None:
-        factor = 0.5 ** (days / HALF_LIFE_DAYS)
+        factor = 0.5 ** (days / self._settings.half_life_days)
         self._xx *= factor
         self._xy *= factor
 
@@ -103,7 +124,7 @@ class _Sums:
         """Coefficients [1 + columns, stats]; the intercept is not penalised."""
         penalised = self._xx.copy()
         inner = np.arange(1, len(penalised))
-        penalised[inner, inner] += PENALTY
+        penalised[inner, inner] += self._settings.penalty
         return linalg.solve(penalised, self._xy, assume_a="pos")
 
 
@@ -216,6 +237,7 @@ def walk_forward_all(
     stats: Sequence[Stat] = tuple(Stat),
     refit_days: int = REFIT_DAYS,
     first_fit_rows: int = FIRST_FIT_ROWS,
+    settings: RidgeSettings = RELEASED,
 ) -> pd.DataFrame:
     """Forecast means, each row by a fit on earlier dates only, one column a stat, indexed like `features`.
 
@@ -228,6 +250,7 @@ def walk_forward_all(
         stats: which stats; they share all the work but the last step.
         refit_days: between two fits; counted from the day of the first.
         first_fit_rows: rows on earlier days that the first fit needs.
+        settings: of the ridge.
 
     Raises:
         PipelineError: when a column is missing.
@@ -236,7 +259,9 @@ def walk_forward_all(
     rows = features.iloc[order]
     means = rows[[f"{stat.column}_ewm_10" for stat in stats]].to_numpy(np.float64, copy=True)
     if len(rows) > first_fit_rows:
-        _fill_weekly(means, rows, level, stats, refit_days, first_fit_rows)
+        # On one thread the sums have the same bits on any machine; on a busy one it is many times faster, too.
+        with threadpool_limits(1, user_api="blas"):
+            _fill_weekly(means, rows, level, stats, refit_days, first_fit_rows, settings)
     new = _is_new(rows)
     means[new] = _debuts_before(rows, stats, _days(rows)[new])
     ordered = np.empty_like(means)
@@ -245,32 +270,46 @@ def walk_forward_all(
 
 
 def _fill_weekly(
-    means: Floats, rows: pd.DataFrame, level: InformationLevel, stats: Sequence[Stat], refit_days: int, first: int
+    means: Floats,
+    rows: pd.DataFrame,
+    level: InformationLevel,
+    stats: Sequence[Stat],
+    refit_days: int,
+    first: int,
+    settings: RidgeSettings,
 ) -> None:
     """Put forecasts into `means` from the day of row number `first` on; `rows` are in the order of time."""
     days, learned, targets = _days(rows), _learned_from(rows), _targets(rows, stats)
     begin = int(np.searchsorted(days, days[first]))
     if learned[:begin].sum() < MINIMUM_ROWS:
         return
-    _, columns = _design(rows, level)
+    _, columns = _design(rows, level, settings.without)
     x = _Standard.of(columns[:begin][learned[:begin]]).apply(columns)
     known = _is_known(rows, level)
-    sums, done, as_of = _Sums(x.shape[1], len(stats)), 0, int(days[begin])
+    sums, done, as_of = _Sums(x.shape[1], len(stats), settings), 0, int(days[begin])
     for start in range(int(days[begin]), int(days[-1]) + 1, refit_days):
         now, then = np.searchsorted(days, [start, start + refit_days])
         if now == then:
             continue
         fresh = np.arange(done, now)[learned[done:now]]
         sums.age(start - as_of)
-        sums.add(x[fresh], targets[fresh], 0.5 ** ((start - days[fresh]) / HALF_LIFE_DAYS))
+        sums.add(x[fresh], targets[fresh], 0.5 ** ((start - days[fresh]) / settings.half_life_days))
         forecast = x[now:then] @ sums.solve()
         means[now:then] = np.where(known[now:then, None], np.maximum(forecast, SMALLEST_MEAN), np.nan)
         done, as_of = now, start
 
 
-def _design(features: pd.DataFrame, level: InformationLevel) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+def _design(
+    features: pd.DataFrame, level: InformationLevel, without: Sequence[str] = ()
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
     columns = design_columns(features, level)
-    return tuple(columns), np.column_stack(list(columns.values()))
+    for pattern in without:
+        if not any(fnmatchcase(name, pattern) for name in columns):
+            raise PipelineError(f"No column of the {level} design is called {pattern}: there is nothing to leave out.")
+    kept = tuple(name for name in columns if not any(fnmatchcase(name, pattern) for pattern in without))
+    if not kept:
+        raise PipelineError(f"Without {', '.join(without)} the design has no column left.")
+    return kept, np.column_stack([columns[name] for name in kept])
 
 
 def _days(features: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -293,7 +293,7 @@ def _quote_table(context: BoardContext, players: pd.DataFrame | None, lines: pd.
         return None
     names = players.set_index("player_id")["player_name"]
     headers = [
-        ("Player", False), ("Stat", False), ("Line", True), ("P(over)", True), ("Market", True), ("Blend", True),
+        ("Player", False), ("Line", False), ("P(over)", True), ("Market", True), ("Blend", True),
         ("Push", True), ("Fair over", True), ("Fair under", True), ("Best over", True), ("EV", True),
         ("EV, blend", True), ("Best under", True), ("EV", True), ("EV, blend", True), ("Age", True), ("Note", False),
     ]  # fmt: skip
@@ -311,8 +311,7 @@ def _quoted_line(context: BoardContext, quotes: pd.DataFrame) -> list[Cell]:
     hours = (pd.Timestamp(context.now) - newest["captured_at"]) / pd.Timedelta(hours=1)
     flags = "; ".join(sorted({flag for flag in quotes["flags"] if flag}))
     return [
-        Cell(newest["stat"]),
-        Cell(f"{newest['line']:g}"),
+        Cell(f"{newest['stat']} {newest['line']:g}"),
         *(Cell(_share(newest[name])) for name in ("p_over", "p_consensus", "p_over_final", "p_push")),
         *(Cell(_price(newest[name])) for name in ("fair_over", "fair_under")),
         *_best(quotes, "over"),

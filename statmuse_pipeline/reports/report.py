@@ -26,6 +26,7 @@ REFERENCE = "reference: "
 
 STAKINGS = {"flat": "flat stakes", "kelly": "fractional Kelly stakes"}
 WORST_ROWS = 20
+TOP_COLUMNS = 25
 
 SUMMARY_COLUMNS = (
     "stat", "rmse_ratio", "bias", "mae_ratio", "median_mae_ratio", "rmse", "mae", "rows", "coverage",
@@ -33,6 +34,15 @@ SUMMARY_COLUMNS = (
 )  # fmt: skip
 PROBABILITY_COLUMNS = (
     "stat", "ladder_brier", "ladder_ece", "ladder_log_loss", "season_brier", "crps",
+)  # fmt: skip
+MONTH_COLUMNS = ("split", "month", "stat", "rows", "rmse_ratio", "bias", "ladder_brier")
+COVERAGE_COLUMNS = (
+    "role", "stat", "rows", "cover50", "claimed50", "cover80", "claimed80", "cover95", "claimed95",
+)  # fmt: skip
+OWN_COLUMNS = ("split", "model", "stat", "gain", "players", "better", "worse", "turned_off")
+OWN_PLAYER_COLUMNS = (
+    "player_name", "games", "stats_on", "gain_served", "gain_served_lo", "gain_served_hi", "gain_voting",
+    "gain_stacking",
 )  # fmt: skip
 MARKET_COLUMNS = (
     "quote_set", "stat", "quotes", "model_minus_market", "brier_model", "brier_market", "final_minus_market",
@@ -91,6 +101,11 @@ class ReportContext:
         worst_players: of `evaluation.players.score_players`, worst first.
         failures: player_name, stat, reason of models that could not be fitted.
         tuning: what the search for parameters found.
+        months: of `evaluation.slices.by_month`.
+        coverage: of `evaluation.slices.coverage_by_role`.
+        own_models, own_players: of `evaluation.own_models`, with the split.
+        readings: how often the test split was read, one sentence.
+        importance: name, of, level, importance, largest: what the pooled models lean on, most first.
         notes: sentences to show, such as what changed against an earlier run.
     """
 
@@ -119,6 +134,12 @@ class ReportContext:
     worst_players: pd.DataFrame | None = None
     failures: pd.DataFrame | None = None
     tuning: pd.DataFrame | None = None
+    months: pd.DataFrame | None = None
+    coverage: pd.DataFrame | None = None
+    own_models: pd.DataFrame | None = None
+    own_players: pd.DataFrame | None = None
+    readings: str | None = None
+    importance: pd.DataFrame | None = None
     notes: Sequence[str] = ()
 
 
@@ -279,14 +300,43 @@ def _accuracy_tables(context: ReportContext) -> dict[str, TableView | None]:
         "failing_players": table_view(
             gate.failing_players if gate else None, PLAYER_COLUMNS, caption="Players beyond a limit", limit=WORST_ROWS
         ),
+        **_sliced_tables(context),
         "worst_players": table_view(context.worst_players, PLAYER_COLUMNS, caption="Worst players", limit=WORST_ROWS),
         "failures": table_view(context.failures, caption="Models that could not be fitted", limit=50),
         "tuning": table_view(context.tuning, caption="Tuning"),
+        "importance": table_view(context.importance, caption="Columns that weigh most", limit=TOP_COLUMNS),
     }
     if set(PROBABILITY_COLUMNS[1:]) & set(context.summary.columns):
         tables["probabilities"] = table_view(
             context.summary, PROBABILITY_COLUMNS, caption="Forecast probabilities by stat"
         )
+    return tables
+
+
+def _sliced_tables(context: ReportContext) -> dict[str, TableView | None]:
+    """Months, roles and own models: the short form in sight, the whole behind a fold."""
+    months, coverage, own, players = context.months, context.coverage, context.own_models, context.own_players
+    tables: dict[str, TableView | None] = {
+        "months": None,
+        "months_long": table_view(months, MONTH_COLUMNS, caption="Every month and stat"),
+        "coverage": None,
+        "coverage_long": table_view(coverage, COVERAGE_COLUMNS, caption="Intervals by role and stat"),
+        "own_models": None,
+        "own_models_long": table_view(own, OWN_COLUMNS, caption="Gain of own models by stat"),
+        "own_players": None,
+    }
+    if months is not None and len(months):
+        named = months.assign(month=months["month"] + " " + months["split"])
+        tables["months"] = pivot_view(named, "month", "stat", "rmse_ratio", caption="RMSE ratio by month")
+    if coverage is not None and len(coverage):
+        pooled = coverage[coverage["stat"] == "all"]
+        tables["coverage"] = table_view(pooled, COVERAGE_COLUMNS, caption="Intervals by role, all stats")
+    if own is not None and len(own):
+        tables["own_models"] = table_view(own[own["stat"] == "all"], OWN_COLUMNS, caption="Gain of own models")
+    if players is not None and len(players):
+        test = players[players["split"] == "test"].sort_values("gain_served", ascending=False)
+        caption = "What own models add on test, player by player"
+        tables["own_players"] = table_view(test, OWN_PLAYER_COLUMNS, caption=caption, limit=500)
     return tables
 
 

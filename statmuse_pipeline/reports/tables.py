@@ -38,6 +38,11 @@ def signed_share(value: Any) -> str:
     return f"{value:+.1%}"
 
 
+def signed_fine_share(value: Any) -> str:
+    """0.00031 -> +0.03%."""
+    return f"{value:+.2%}"
+
+
 @dataclass(frozen=True)
 class Column:
     """How a column is shown, and which side of `par` is the good one (None: neither)."""
@@ -67,6 +72,21 @@ COLUMNS: dict[str, Column] = {
     "cover50": Column("In 50% interval", share),
     "cover80": Column("In 80% interval", share),
     "cover95": Column("In 95% interval", share),
+    "claimed50": Column("Claimed", share),
+    "claimed80": Column("Claimed", share),
+    "claimed95": Column("Claimed", share),
+    "split": Column("Split"),
+    "month": Column("Month"),
+    "role": Column("Role"),
+    "gain": Column("Squared error gained", signed_fine_share, par=0.0, lower_is_better=False),
+    "players": Column("Players", number),
+    "better": Column("Better", share),
+    "worse": Column("Worse", share),
+    "turned_off": Column("Turned off", share),
+    "stats_on": Column("Stats turned on", number),
+    "gain_voting": Column("Voting", signed_share, par=0.0, lower_is_better=False),
+    "gain_stacking": Column("Stacking", signed_share, par=0.0, lower_is_better=False),
+    "gain_served": Column("Served", signed_share, par=0.0, lower_is_better=False),
     "crps": Column("CRPS", decimals(3)),
     "line_set": Column("Lines"),
     "brier": Column("Brier", decimals(4)),
@@ -107,6 +127,10 @@ COLUMNS: dict[str, Column] = {
     "sharpe": Column("Sharpe", decimals(2)),
     "clv": Column("CLV", signed(3)),
     "reason": Column("Reason"),
+    "name": Column("Column"),
+    "of": Column("Model of"),
+    "importance": Column("Share of all weight", share),
+    "largest": Column("Most in"),
     "check": Column("Check"),
     "value": Column("Value", decimals(4)),
     "bound": Column("Must be"),
@@ -134,6 +158,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Bias", "Average forecast minus what happened, in units of the stat; 0 is fair."),
     ("Coverage", "Share of the rows that count for which there was a forecast."),
     ("In 50/80/95% interval", "How often the result fell into our interval; whole counts make it a little more."),
+    ("Claimed", "The probability those intervals have by our own account. One count of steals, blocks or threes often "
+     "holds more than half by itself, so no interval of whole counts is nearer to 50%."),
+    ("Role", "By expected minutes: starters 28 or more, rotation 15 or more, bench fewer."),
+    ("Squared error gained", "How much less squared error than the pooled prior's, in units of the latter, all stats "
+     "alike; the interval draws dates (of one player: games) with replacement."),
     ("Brier score", "Mean squared gap between probability and result: 0 is perfect, a coin scores 0.25. "
      "Scores on different sets of lines do not compare."),
     ("Ladder Brier", "Brier score on a fixed set of lines, many of them easy; far lower than on bookmakers' lines."),

@@ -65,6 +65,17 @@ def test_a_map_that_collapses_to_a_constant_is_refused():
     assert "constant" in decision.reason
 
 
+def test_a_players_few_games_make_no_forecast_certain():
+    p = np.tile([0.05, 0.2, 0.4, 0.55, 0.9], 80)
+    y = np.tile([0.0, 0.0, 0.0, 0.0, 1.0], 80)
+    calibrator = IsotonicCalibrator.fit(p, y, bins=12)
+    assert calibrator(0.55) < 0.4
+    assert calibrator(0.4) > 0.1
+    wide = negative_binomial([7.3], 0.3, 60)
+    low, high = wide.mapped(calibrator).interval(0.8)
+    assert high - low >= 4
+
+
 def test_a_calibrator_survives_json():
     p, y, _ = league(0.5)
     calibrator = IsotonicCalibrator.fit(p, y)

@@ -52,10 +52,12 @@ def test_a_second_run_trains_nobody_and_changes_no_result(finished):
         "data/reports",
     )
     before = {name: contents(project.folder / name) for name in kept}
+    readings = (project.data / "test_readings.json").read_bytes()
     again = project.statmuse("run", "--max-players", "12")
     assert again.returncode == 0, again.stderr
     assert "Training players" not in again.stdout
     assert {name: contents(project.folder / name) for name in kept} == before
+    assert (project.data / "test_readings.json").read_bytes() == readings
 
 
 def test_served_probabilities_come_close_to_the_true_ones(finished):
@@ -75,6 +77,21 @@ def test_served_probabilities_come_close_to_the_true_ones(finished):
     # Two short seasons of eight teams teach less than the full league, on which 0.02 and 2% hold.
     assert np.abs(served["p_over"] - served["true"]).mean() < 0.04
     assert brier.mean() < 1.06 * oracle.mean()
+
+
+def test_choices_are_measured_with_one_command_and_the_second_time_only_shown(finished):
+    project, _ = finished
+    first = project.statmuse("ablate", "--quick", "--stats", "AST")
+    assert first.returncode == 0, first.stderr
+    folder = project.data / "ablations_quick"
+    before = contents(folder)
+    assert {"ablations.parquet", "ablations.md", "receipt.json"} == set(before)
+    table = pd.read_parquet(folder / "ablations.parquet")
+    assert {"released", "pregame", "no opponent", "Poisson", "voting"} <= set(table["name"])
+    assert "no opponent" in first.stdout
+    again = project.statmuse("ablate", "--quick", "--stats", "AST")
+    assert "Choices about means" not in again.stdout
+    assert contents(folder) == before
 
 
 def test_every_player_in_scope_is_in_the_registry_with_hash_and_dataset(finished):

@@ -109,6 +109,19 @@ def test_features_of_the_past_are_the_same_with_and_without_a_slate(
     pd.testing.assert_frame_equal(past, table.loc[table["game_date"] < DAY, names], check_exact=True)
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_the_rows_to_be_played_alone_are_those_of_the_whole_table(
+    slate: tuple[League, pd.DataFrame], told: bool
+) -> None:
+    league, today = slate
+    asked = today.assign(out=today["player_id"] == today["player_id"].min()) if told else today
+    whole = build_features(*league, upcoming=asked)
+    alone = build_features(*league, upcoming=asked, only_upcoming=True)
+    assert len(alone) == len(today) - told
+    pd.testing.assert_frame_equal(alone, whole[whole["min"].isna()].reset_index(drop=True))
+    assert build_features(*league, only_upcoming=True).empty
+
+
 def test_no_rows_at_all_is_an_error_that_says_what_to_do(small_league: League) -> None:
     with pytest.raises(PipelineError, match="statmuse sync"):
         build_features(small_league.player_games.iloc[:0], small_league.games, small_league.players)

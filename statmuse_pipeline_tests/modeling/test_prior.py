@@ -10,7 +10,14 @@ from statmuse_pipeline.domain import InformationLevel, PipelineError, Stat
 from statmuse_pipeline.features.minutes import add_minutes_forecasts
 from statmuse_pipeline.features.table import build_features
 from statmuse_pipeline.modeling.design import FeatureView, design_columns
-from statmuse_pipeline.modeling.prior import LEAGUE_MEANS, SMALLEST_MEAN, PooledPrior, walk_forward, walk_forward_all
+from statmuse_pipeline.modeling.prior import (
+    LEAGUE_MEANS,
+    SMALLEST_MEAN,
+    PooledPrior,
+    RidgeSettings,
+    walk_forward,
+    walk_forward_all,
+)
 from statmuse_pipeline_tests.features.leagues import made_up_league, real_season
 
 PREGAME, TIPOFF = InformationLevel.PREGAME, InformationLevel.TIPOFF
@@ -181,3 +188,23 @@ def test_on_a_real_season_both_levels_beat_the_moving_average_without_bias(archi
             assert ratios[level, stat] < limit, (level, stat)
             assert abs(error.mean()) < 0.03 * actual.mean(), (level, stat)
     assert all(ratios[TIPOFF, stat] < ratios[PREGAME, stat] for stat in limits[TIPOFF])
+
+
+def test_columns_left_out_are_forgotten_like_columns_nobody_knows(features, means):
+    settings = RidgeSettings(without=("tip_*", "*tip_*"))
+    absences = [name for name in features if name.startswith("tip_") and name != "tip_exp_min"]
+    left_out = walk_forward_all(features, TIPOFF, first_fit_rows=FIRST, settings=settings)
+    unknown = walk_forward_all(features.assign(**dict.fromkeys(absences, np.nan)), TIPOFF, first_fit_rows=FIRST)
+    np.testing.assert_allclose(left_out, unknown, rtol=1e-5)
+    assert not np.allclose(left_out, means[TIPOFF])
+    with pytest.raises(PipelineError, match="no column left"):
+        walk_forward_all(features, TIPOFF, first_fit_rows=FIRST, settings=RidgeSettings(without=("*",)))
+    with pytest.raises(PipelineError, match="nothing to leave out"):
+        walk_forward_all(features, TIPOFF, first_fit_rows=FIRST, settings=RidgeSettings(without=("wind_*",)))
+
+
+def test_a_huge_penalty_leaves_little_but_the_mean_of_the_league(features, means):
+    tame = walk_forward_all(features, TIPOFF, first_fit_rows=FIRST, settings=RidgeSettings(penalty=1e9))
+    late = features.index[FIRST + 2000 :]
+    known = late[features.loc[late, "games_before"] > 0]
+    assert tame.loc[known, "PTS"].std() < 0.1 * means[TIPOFF].loc[known, "PTS"].std()

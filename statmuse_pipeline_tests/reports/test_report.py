@@ -108,6 +108,30 @@ def test_the_numbers_shown_are_the_numbers_given(page: Page, context: ReportCont
     assert brier == pytest.approx(list(context.summary["ladder_brier"]), abs=5e-5)
 
 
+def test_months_of_two_splits_stay_apart_and_the_readings_of_test_are_told(page: Page, context: ReportContext) -> None:
+    months = page.column("RMSE ratio by month", "Month")
+    assert months == ["2024-03 train", "2024-11 validation", "2025-01 validation", "2025-01 test"]
+    assert page.column("RMSE ratio by month", "PTS") == ["0.930", "0.940", "0.950", "0.960"]
+    assert str(context.readings) in page.text
+
+
+def test_what_intervals_hold_stands_beside_what_they_claim(page: Page) -> None:
+    table = "Intervals by role, all stats"
+    assert page.column(table, "Role") == ["everyone", "starter", "rotation", "bench"]
+    assert page.column(table, "In 50% interval") == ["54.3%"] * 4
+    assert page.column(table, "Claimed") == ["54.4%"] * 4
+
+
+def test_the_gain_of_own_models_is_told_with_its_interval_and_players_by_what_they_gain(page: Page) -> None:
+    table = "Gain of own models"
+    assert page.column(table, "Squared error gained") == ["-0.68%", "+0.01%"] * 2
+    assert page.column(table, "Turned off") == ["n/a", "8.6%"] * 2
+    own = "What own models add on test, player by player"
+    assert page.column(own, "Player")[0] == "Luka Dončić"
+    assert page.column(own, "Served") == ["+2.1%", "+0.4%", "+0.0%", "-1.2%"]
+    assert page.column(own, "95% interval")[0] == "+1.1% to +3.1%"
+
+
 def test_the_key_figures_stand_at_the_top(page: Page) -> None:
     top = page.text[: page.text.index("Do the forecasts beat the market?")]
     for told in ("423", "104,641", "0.960", "0.964", "0.0775", "0.0042", "+1.4%", "-3.1% to +5.9%", "passed"):
@@ -238,7 +262,8 @@ def test_a_run_with_nothing_but_forecasts_says_what_is_missing() -> None:
     page = Page(render_report(made_up.bare_context()))
     for told in (
         "No real quotes in this run", "No bets on real quotes in this run", "No calibrators in this run",
-        "No reliability diagrams", "No comparison of models", "The gate was not run", "No scores by player",
+        "No reliability diagrams", "No comparison of models", "No importance of columns", "The gate was not run",
+        "No scores by player",
         "nothing here speaks about beating the market",
     ):  # fmt: skip
         assert told in page.text
@@ -249,13 +274,20 @@ def test_a_run_with_nothing_but_forecasts_says_what_is_missing() -> None:
 @pytest.mark.parametrize(
     "part",
     ["families", "calibration", "market", "gate", "backtest_summary", "bankroll", "exclusions", "by_book", "by_stat",
-     "unresolved", "worst_players", "failures", "tuning"],
+     "unresolved", "worst_players", "failures", "tuning", "months", "coverage", "own_models", "own_players",
+     "importance"],
 )  # fmt: skip
 def test_any_single_part_may_be_missing_or_empty(part: str, context: ReportContext) -> None:
     missing = Page(render_report(replace(context, **{part: None})))
     if part != "gate":
         empty = Page(render_report(replace(context, **{part: getattr(context, part).head(0)})))
         assert empty.text == missing.text
+
+
+def test_the_columns_that_weigh_most_are_shown_with_their_share(context: ReportContext) -> None:
+    page = Page(render_report(context))
+    assert page.column("Columns that weigh most", "Column") == ["usual_pts", "min_last"]
+    assert page.column("Columns that weigh most", "Share of all weight") == ["3.1%", "20.0%"]
 
 
 def test_a_run_with_reference_lines_only_claims_nothing_about_the_market() -> None:

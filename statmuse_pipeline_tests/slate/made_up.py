@@ -77,7 +77,7 @@ def statuses(reported_at: str, **status: str) -> pd.DataFrame:
 class Wide:
     """Negative binomials of dispersion 0.1."""
 
-    def distribution(self, mean: object, largest: int) -> CountDistribution:
+    def distribution(self, mean: object, largest: int, minutes: object = None) -> CountDistribution:
         return negative_binomial(mean, 0.1, largest)  # type: ignore[arg-type]
 
 

@@ -1,0 +1,1 @@
+"""Every modelling choice measured against what is released, on the validation split."""

@@ -1,0 +1,104 @@
+"""The modelling choices that are measured, and the means that each of them gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel
+from statmuse_pipeline.features.minutes import add_minutes_forecasts
+from statmuse_pipeline.modeling.prior import PENALTY, REFIT_DAYS, RELEASED, RidgeSettings
+
+PREGAME, TIPOFF = InformationLevel.PREGAME, InformationLevel.TIPOFF
+
+_LINEUPS = ("like_", "tip_like_", "tip_alike_")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing done differently from what is released, all else alike.
+
+    Attributes:
+        group: what it is about.
+        name: of the row.
+        changed: what is done differently, in a few words.
+        level: what the forecasts may know.
+        settings: of the ridge.
+        refit_days: between two fits of the ridge.
+        prepare: feature table, seed -> feature table; None leaves it as it is.
+        slow: left out of a quick run.
+    """
+
+    group: str
+    name: str
+    changed: str
+    level: InformationLevel = TIPOFF
+    settings: RidgeSettings = RELEASED
+    refit_days: int = REFIT_DAYS
+    prepare: Callable[[pd.DataFrame, int], pd.DataFrame] | None = None
+    slow: bool = False
+
+
+def blanked(features: pd.DataFrame, prefixes: Sequence[str]) -> pd.DataFrame:
+    """The feature table with nothing known in the columns of those prefixes: trees find no split there."""
+    names = [str(name) for name in features if str(name).startswith(tuple(prefixes))]
+    return features.assign(**dict.fromkeys(names, np.float32(np.nan)))
+
+
+def _without_lineups(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return add_minutes_forecasts(blanked(features, _LINEUPS), seed)
+
+
+def _moving_average(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min_ewm_10"]))
+
+
+def _known_minutes(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min"]))
+
+
+def _without(*patterns: str) -> RidgeSettings:
+    return RidgeSettings(without=patterns)
+
+
+_OPPONENT = ("*opp_*",)
+_SHOOTING = ("threes_by_volume", "points_by_volume")
+_ABSENCES = ("*tip_*", "out_*")
+
+CHOICES: tuple[Choice, ...] = (
+    Choice("minutes", "no like line-ups", "minutes forecast without features/lineup.py", prepare=_without_lineups,
+           slow=True),
+    Choice("minutes", "no like line-ups, pregame", "minutes forecast without features/lineup.py", PREGAME,
+           prepare=_without_lineups, slow=True),
+    Choice("minutes", "moving average", "no model of minutes: their exponentially weighted mean",
+           prepare=_moving_average),
+    Choice("minutes", "moving average, pregame", "no model of minutes: their exponentially weighted mean", PREGAME,
+           prepare=_moving_average),
+    Choice("design", "no opponent", "no column about the opponent", settings=_without(*_OPPONENT)),
+    Choice("design", "no shot volume", "no recent volume times slow accuracy", settings=_without(*_SHOOTING),
+           slow=True),
+    Choice("design", "no absences", "absences in the forecast of minutes only", settings=_without(*_ABSENCES)),
+    Choice("design", "no fast rates", "no rates of the last weeks", settings=_without("lately_*", "*_ewm_10"),
+           slow=True),
+    Choice("design", "no context", "home, pace, rest and ratings only through minutes",
+           settings=_without("usual_*home", "opp_pace_20", "back_to_back", "usual_*opp_def_rating"),
+           slow=True),
+    Choice("design", "no advanced metrics", "no usage, shooting, shares and ratings times minutes",
+           settings=_without("minutes?*_10", "minutes?*_03"), slow=True),
+    Choice("design", "no late losses, pregame", "losing teams late in a season play like any other", PREGAME,
+           settings=_without("minutes?late_losses")),
+    Choice("penalty", "penalty x 1/4", f"{PENALTY / 4:g} instead of {PENALTY:g}",
+           settings=RidgeSettings(penalty=PENALTY / 4), slow=True),
+    Choice("penalty", "penalty x 4", f"{PENALTY * 4:g} instead of {PENALTY:g}",
+           settings=RidgeSettings(penalty=PENALTY * 4)),
+    Choice("forgetting", "no forgetting", "all games count alike", settings=RidgeSettings(half_life_days=np.inf)),
+    Choice("forgetting", "half life of 250 days", "half as long", settings=RidgeSettings(half_life_days=250.0),
+           slow=True),
+    Choice("refits", "every 28 days", f"instead of {REFIT_DAYS}", refit_days=28),
+    Choice("remaining error", "minutes known", "an oracle, no forecast: minutes as they were played, for what is left",
+           prepare=_known_minutes),
+)  # fmt: skip
+"""Every choice about means; the families of distributions are in `families.py`."""

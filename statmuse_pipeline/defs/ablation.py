@@ -1,0 +1,68 @@
+"""What `statmuse ablate` does: the ablation table of the current dataset, kept with a receipt."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from statmuse_pipeline.defs.forecasts import read_families
+from statmuse_pipeline.defs.pooled import KNOWN_BEFORE_TEST, dataset_rows
+from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.defs.training import dataset_facts
+from statmuse_pipeline.versions import code_version, fingerprint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
+    """Measure every choice on validation, unless that was done from the same inputs; the folder of the results.
+
+    Raises:
+        PipelineError: when there is no dataset yet.
+    """
+    version = dataset_facts(workspace)["version"]
+    players = _players(workspace, version)
+    forecasts = workspace.shelf.receipt("forecasts")
+    wanted = fingerprint(
+        {
+            "dataset": version,
+            "players": forecasts.outputs["families.parquet"] if forecasts and players is not None else None,
+            "stats": [stat.value for stat in workspace.stats],
+            "quick": quick,
+            "seed": workspace.settings.seed,
+            "code": code_version(
+                "ablations", "modeling", "calibration", "features/minutes.py", "evaluation", "defs/ablation.py"
+            ),
+        }
+    )
+    name = "ablations_quick" if quick else "ablations"
+    receipt = workspace.shelf.receipt(name)
+    if receipt is None or receipt.inputs != wanted:
+        workspace.shelf.put(name, wanted, lambda folder: _measure(workspace, folder, players, quick))
+    return workspace.shelf.folder(name)
+
+
+def _measure(workspace: Workspace, folder: Path, players: "pd.DataFrame | None", quick: bool) -> dict[str, Any]:
+    from statmuse_pipeline.ablations.study import Study, measure
+    from statmuse_pipeline.ablations.table import markdown
+
+    study = Study(
+        dataset_rows(workspace, KNOWN_BEFORE_TEST),
+        workspace.stats,
+        seed=workspace.settings.seed,
+        quick=quick,
+        workers=workspace.settings.workers,
+        progress=workspace.progress,
+    )
+    table = measure(study, players)
+    table.to_parquet(folder / "ablations.parquet", index=False)
+    (folder / "ablations.md").write_text(markdown(table))
+    return {"rows": len(table)}
+
+
+def _players(workspace: Workspace, version: str) -> "pd.DataFrame | None":
+    """Validation means of members and ensembles; None where none were made from this dataset."""
+    receipt = workspace.shelf.receipt("forecasts")
+    if receipt is None or receipt.facts["dataset"] != version:
+        return None
+    families = read_families(workspace)
+    return families[families["split"] == "validation"].drop(columns="split")
