@@ -242,3 +242,11 @@ def stale_live_players(workspace: Workspace) -> list[str]:
     recorded = read_models(workspace.engine, with_json=False)
     current = set(recorded.loc[recorded["kind"] == LIVE, "fingerprint"])
     return sorted(key for key, version in live_versions(workspace).items() if version not in current)
+
+
+def prune_artefacts(workspace: Workspace) -> int:
+    """Removes the bundles that no recorded model names any more, as a night leaves them; how many."""
+    from statmuse_pipeline.registry.metadata import read_models
+
+    recorded = read_models(workspace.engine, with_json=False)
+    return len(workspace.artefacts.prune(set(recorded["artefact"].dropna())))

@@ -59,7 +59,7 @@ def take_in_games(context: dg.OpExecutionContext, workspace: dg.ResourceParam[Wo
 @dg.op(ins={"start": dg.In(dg.Nothing)}, pool="model_writer")
 def retrain_players(context: dg.OpExecutionContext, config: Players, workspace: dg.ResourceParam[Workspace]) -> None:
     """Live models and calibrators of those players; nobody else's."""
-    from statmuse_pipeline.defs.live import stale_live_players, train_live
+    from statmuse_pipeline.defs.live import prune_artefacts, stale_live_players, train_live
     from statmuse_pipeline.defs.pipeline import renew_history
 
     renew_history(context.instance, workspace)
@@ -69,7 +69,7 @@ def retrain_players(context: dg.OpExecutionContext, config: Players, workspace: 
         context.log_event(dg.AssetMaterialization("live_models", partition=key, metadata=dict(facts)))
 
     trained = train_live(workspace, keys, told)
-    context.add_output_metadata({"players": len(trained)})
+    context.add_output_metadata({"players": len(trained), "old artefacts removed": prune_artefacts(workspace)})
 
 
 @dg.op(ins={"start": dg.In(dg.Nothing)})

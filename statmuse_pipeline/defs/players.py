@@ -72,6 +72,7 @@ def tuned_parameters(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeRe
     group_name="training",
     kinds={"scikitlearn", "xgboost", "onnx"},
     owners=OWNERS,
+    pool="model_writer",
 )
 def player_models(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
     """Every stat's members and ensembles of one player in `models_store/`, described in `model_metadata`.
@@ -125,6 +126,7 @@ def player_models(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
     group_name="training",
     kinds={"scikitlearn"},
     owners=OWNERS,
+    pool="model_writer",
 )
 def player_calibrators(
     context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]

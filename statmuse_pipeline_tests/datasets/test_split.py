@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statmuse_pipeline.datasets.split import split_by_date
+from statmuse_pipeline.datasets.split import split_by_date, split_by_player
 from statmuse_pipeline.domain import PipelineError
 
 
@@ -60,3 +60,20 @@ def test_two_dates_cannot_be_split():
 def test_fractions_that_are_no_split_are_refused(fractions):
     with pytest.raises(PipelineError, match="three positive shares"):
         split_by_date(table([1] * 9), fractions)
+
+
+def test_each_player_s_own_newest_games_are_his_validation() -> None:
+    games = pd.DataFrame(
+        {
+            "player_id": [1] * 17 + [2] * 34,
+            "game_id": [f"{number:010d}" for number in range(51)],
+            "game_date": pd.date_range("2024-01-01", periods=51),
+        }
+    ).sample(frac=1, random_state=3)
+    parts = split_by_player(games)
+    assert parts.index.equals(games.index)
+    for player, newest in ((1, 3), (2, 6)):
+        own = games.assign(part=parts)[games["player_id"] == player].sort_values("game_date")
+        assert own["part"].tolist() == ["train"] * (len(own) - newest) + ["validation"] * newest
+    more = pd.concat([games[games["player_id"] == 1], games[games["player_id"] == 2].head(1)])
+    assert split_by_player(more)[games["player_id"] == 1].equals(parts[games["player_id"] == 1])

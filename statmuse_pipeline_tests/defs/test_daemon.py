@@ -57,7 +57,8 @@ def writing(daemon: Daemon, run: dg.DagsterRun) -> list[tuple[float, float]]:
 
 def check_that_writers_queue(daemon: Daemon, server: StatsServer, tags: dict[str, str]) -> None:
     """Two runs of one season, queued at once: their writing steps never overlap."""
-    server.script["leaguegamelog"] = [Reply(server.game_log({"Season": SEASON}), delay=4.0) for _ in range(2)]
+    # The first fetch takes so long that the second run has certainly begun when it ends.
+    server.script["leaguegamelog"] = [Reply(server.game_log({"Season": SEASON}), delay=25.0)]
     clients = [daemon.launch("ingest", **tags) for _ in range(2)]
     assert [client.wait(120) for client in clients] == [0, 0]
     runs = daemon.wait(lambda runs: len(runs) == 2 and all(run.is_finished for run in runs) and runs, failing=True)

@@ -99,6 +99,10 @@ def registry(workspace: Workspace) -> dict[str, str]:
     return dict(zip(live["player_key"], live["fingerprint"], strict=True))
 
 
+def bundles(workspace: Workspace) -> list[Path]:
+    return list(workspace.settings.models_path.glob("*/*.zip"))
+
+
 def assert_the_day_is_done(week: Week, before: dict[str, str], retrained: set[str]) -> None:
     """New rows, only those retrained who played, last night's forecasts graded, tonight's slate there."""
     workspace = week.now()
@@ -111,6 +115,8 @@ def assert_the_day_is_done(week: Week, before: dict[str, str], retrained: set[st
     after = registry(workspace)
     assert {key for key in after if after[key] != before.get(key)} == retrained
     assert after.items() >= versions.items()
+    recorded = set(read_models(workspace.engine)["artefact"].dropna())
+    assert {file.relative_to(workspace.settings.models_path).as_posix() for file in bundles(workspace)} == recorded
     ledger = Ledger(workspace.engine, workspace.settings.now)
     for output, day in ((Output.GRADES, week.day), (Output.SLATE, week.day + dt.timedelta(days=1))):
         told = ledger.read(day, output)
