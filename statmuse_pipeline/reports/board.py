@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from statmuse_pipeline.domain import InformationLevel, Stat
 from statmuse_pipeline.receipts import replace_file
+from statmuse_pipeline.reports.page import render_page
 from statmuse_pipeline.reports.tables import Cell, TableView, table_view
 
 EASTERN = "America/New_York"
@@ -132,13 +132,6 @@ def only(context: BoardContext, stats: Sequence[Stat], player_id: int | None = N
 
 def render_board(context: BoardContext) -> str:
     """The page as HTML: no script, no request to anywhere, the same bytes for the same context."""
-    environment = Environment(
-        loader=PackageLoader("statmuse_pipeline.reports"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     page = {
         "context": context,
         "told": CLOCKS[context.clock],
@@ -150,7 +143,7 @@ def render_board(context: BoardContext) -> str:
         "ledger": _ledger(context),
         "glossary": GLOSSARY,
     }
-    return environment.get_template("board.html.j2").render(page)
+    return render_page("board.html.j2", page)
 
 
 def write_board(context: BoardContext, folder: Path) -> Path:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from statmuse_pipeline.domain import PipelineError
 from statmuse_pipeline.reports.figures import LINE_COLOURS, Estimate, interval_chart, line_chart, png_uri
+from statmuse_pipeline.reports.page import render_page
 from statmuse_pipeline.reports.tables import GLOSSARY, TableView, pivot_view, table_view
 
 TARGET_ROI = 0.05
@@ -170,13 +170,6 @@ def target_verdict(low: float, high: float, target: float = TARGET_ROI) -> str:
 
 def render_report(context: ReportContext) -> str:
     """The page as HTML: no script, no request to anywhere, the same bytes for the same context."""
-    environment = Environment(
-        loader=PackageLoader("statmuse_pipeline.reports"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     real, placebos, reference = _split(context.backtest_summary)
     page = {
         "context": context,
@@ -188,7 +181,7 @@ def render_report(context: ReportContext) -> str:
         "glossary": GLOSSARY,
         "target": f"{TARGET_ROI:.0%}",
     }
-    return environment.get_template("report.html.j2").render(page)
+    return render_page("report.html.j2", page)
 
 
 def write_report(context: ReportContext, folder: Path) -> Path:
