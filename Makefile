@@ -19,8 +19,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 run: $(VENV)/.installed ## The main job: game logs to report (settings from the environment)
 	$(BIN)/statmuse run
 
-test: $(VENV)/.installed ## The whole test suite
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed ## The whole test suite, in two processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 dev: $(VENV)/.installed ## Dagster UI and daemon on http://localhost:3000
 	$(BIN)/statmuse dev
