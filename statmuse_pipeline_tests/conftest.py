@@ -20,6 +20,7 @@ def archive() -> Path:
     return path
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deals the tests out to the processes of pytest-xdist: a file to one process, the longest files first.
 
