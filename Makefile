@@ -20,7 +20,7 @@ run: $(VENV)/.installed ## The main job: game logs to report (settings from the 
 	$(BIN)/statmuse run
 
 test: $(VENV)/.installed ## The whole test suite, in two processes
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 dev: $(VENV)/.installed ## Dagster UI and daemon on http://localhost:3000
 	$(BIN)/statmuse dev

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 
 @pytest.fixture(scope="session")
@@ -20,22 +22,33 @@ def archive() -> Path:
     return path
 
 
-@pytest.hookimpl(tryfirst=True)
+SHARED = {
+    "defs/test_cli.py": "the small league after one main job",
+    "defs/test_ui.py": "the small league after one main job",
+    "defs/test_slate.py": "the small league after one main job",
+    "features/": "the feature tables",
+}
+"""Files, or folders of them, whose tests share something that is made once a process and takes long."""
+
+
+class Together(LoadScopeScheduling):
+    """Deals tests out to the processes of pytest-xdist: those of a file, or that share something, to one of them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return next((what for name, what in SHARED.items() if name in file), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """`Together`, whatever --dist says."""
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deals the tests out to the processes of pytest-xdist: a file to one process, the longest files first.
-
-    Tests that share something made once a session stay together, or it would be made once a process.
-    """
-
-    def seconds(item: pytest.Item) -> float:
-        own = item.get_closest_marker("timeout")
-        return float(own.args[0]) if own else 0.0
-
-    longest: dict[str, float] = {}
-    groups: dict[pytest.Item, str] = {}
+    """The files with the longest tests first, so that the processes end at about the same time."""
+    longest: dict[Path, float] = {}
     for item in items:
-        shared = "league" if "finished" in getattr(item, "fixturenames", ()) else str(item.path)
-        groups[item] = "features" if item.path.parent.name == "features" else shared
-        longest[groups[item]] = max(longest.get(groups[item], 0.0), seconds(item))
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-    items.sort(key=lambda item: -longest[groups[item]])
+        own = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0.0), float(own.args[0]) if own else 0.0)
+    items.sort(key=lambda item: -longest[item.path])
