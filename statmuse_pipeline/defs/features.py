@@ -5,16 +5,21 @@ from typing import Any
 
 import dagster as dg
 
-from statmuse_pipeline.defs.ingest import OWNERS, features_version
+from statmuse_pipeline.defs.earlier import EARLIER, earlier_minutes, earlier_models
+from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import column_schema, markdown_table
 from statmuse_pipeline.defs.partitions import EARLIER_SEASONS, ONE_RUN, SEASONS
 from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.versions import code_version, fingerprint
 
 
 @dg.asset(
     partitions_def=SEASONS,
     backfill_policy=ONE_RUN,
-    deps=[dg.AssetDep(name, partition_mapping=EARLIER_SEASONS) for name in ("player_games", "team_games", "players")],
+    deps=[
+        earlier_minutes,
+        *(dg.AssetDep(name, partition_mapping=EARLIER_SEASONS) for name in ("player_games", "team_games", "players")),
+    ],
     group_name="features",
     kinds={"parquet", "pandas"},
     owners=OWNERS,
@@ -68,4 +73,20 @@ def _build(workspace: Workspace, last: str) -> Any:
         read.games(workspace.engine, seasons),
         read.players(workspace.engine),
     )
-    return add_minutes_forecasts(features, seed=workspace.settings.seed)
+    return add_minutes_forecasts(features, seed=workspace.settings.seed, earlier=earlier_models(workspace))
+
+
+def features_version(workspace: Workspace, season: str) -> str:
+    """Fingerprint of everything a season's features rest on: its own rows, all before it, and the code."""
+    from statmuse_pipeline.warehouse.read import season_fingerprint
+
+    seasons = [label for label in workspace.settings.seasons if label <= season]
+    earlier = workspace.shelf.receipt(EARLIER)
+    return fingerprint(
+        {
+            "earlier": earlier.outputs if earlier else {},
+            "seasons": {label: season_fingerprint(workspace.engine, label) for label in seasons},
+            "code": code_version("features"),
+            "seed": workspace.settings.seed,
+        }
+    )

@@ -12,7 +12,7 @@ from statmuse_pipeline.defs.metadata import column_schema
 from statmuse_pipeline.defs.partitions import ONE_RUN, SEASONS
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.receipts import Receipt
-from statmuse_pipeline.versions import code_version, fingerprint
+from statmuse_pipeline.versions import fingerprint
 
 if TYPE_CHECKING:
     from statmuse_pipeline.sources.source import SeasonPayload
@@ -241,18 +241,4 @@ def enough_players(workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResul
     return dg.AssetCheckResult(
         passed=report.passed,
         metadata={"players with 50 games": report.players_with_enough, **report.counts, "source": report.source or ""},
-    )
-
-
-def features_version(workspace: Workspace, season: str) -> str:
-    """Fingerprint of everything a season's features rest on: its own rows, all before it, and the code."""
-    from statmuse_pipeline.warehouse.read import season_fingerprint
-
-    seasons = [label for label in workspace.settings.seasons if label <= season]
-    return fingerprint(
-        {
-            "seasons": {label: season_fingerprint(workspace.engine, label) for label in seasons},
-            "code": code_version("features"),
-            "seed": workspace.settings.seed,
-        }
     )

@@ -9,6 +9,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 
 from statmuse_pipeline.defs import (
     betting,
+    earlier,
     evaluation,
     features,
     forecasts,
@@ -28,7 +29,7 @@ from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import players_in_scope
 
 MODULES = [
-    ingest, features, training, pooled, players, live, forecasts, betting, evaluation, reports, grading, slate,
+    ingest, earlier, features, training, pooled, players, live, forecasts, betting, evaluation, reports, grading, slate,
 ]  # fmt: skip
 INGEST_ASSETS = ("raw_game_logs", "player_games", "team_games", "players")
 POOLED_ASSETS = ("training_dataset", "pooled_models", "tuned_parameters")
@@ -77,6 +78,7 @@ def sync(instance: dg.DagsterInstance, workspace: Workspace) -> bool:
 
 def train(instance: dg.DagsterInstance, workspace: Workspace, *, force: bool = False) -> list[str]:
     """Features, dataset, pooled models and every stale player in scope; the keys that were trained."""
+    materialize(("earlier_minutes",), instance, workspace)
     materialize(("player_features",), instance, workspace, _all_seasons(workspace))
     materialize(POOLED_ASSETS, instance, workspace)
     wanted = players_in_scope(workspace)
@@ -92,6 +94,7 @@ def take_in(instance: dg.DagsterInstance, workspace: Workspace) -> None:
     seasons = workspace.settings.seasons
     first = next((label for label in seasons if workspace.shelf.receipt(f"raw/{label}") is None), seasons[-1])
     materialize(INGEST_ASSETS, instance, workspace, (first, seasons[-1]))
+    materialize(("earlier_minutes",), instance, workspace)
     materialize(("player_features", "market_quotes"), instance, workspace, _all_seasons(workspace))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from statmuse_pipeline.defs.earlier import EARLIER, earlier_minutes, earlier_models
 from statmuse_pipeline.defs.freshness import RENEWED_WEEKLY
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.resources import Workspace
@@ -36,7 +37,7 @@ EVERY_SPLIT = ("train", "validation", "test")
 
 
 @dg.asset(
-    deps=[training_dataset],
+    deps=[training_dataset, earlier_minutes],
     group_name="training",
     kinds={"scikitlearn", "xgboost"},
     owners=OWNERS,
@@ -57,6 +58,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
                 "features/minutes.py",
                 "defs/pooled.py",
             ),
+            "earlier": earlier.outputs if (earlier := workspace.shelf.receipt(EARLIER)) else {},
             "seed": workspace.settings.seed,
         }
     )
@@ -78,7 +80,7 @@ def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
     rows = dataset_rows(workspace, EVERY_SPLIT)
     stats = tuple(Stat)
     priors = rows[KEYS].copy()
-    importance = []
+    importance, starts = [], earlier_models(workspace)
     for level in workspace.progress(InformationLevel, len(InformationLevel), "Walk-forward priors"):
         means = walk_forward_all(rows, level, stats)
         for stat in stats:
@@ -86,7 +88,7 @@ def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
         fitted = PooledPrior.fit_all(rows, stats, level)
         for stat, prior in fitted.items():
             (folder / f"prior-{level.value}-{stat.column}.bin").write_bytes(prior.to_bytes())
-        minutes = MinutesModel.fit(rows, level, workspace.settings.seed)
+        minutes = MinutesModel.fit(rows, level, workspace.settings.seed, start=starts.get(level))
         for name, content in minutes.to_bytes().items():
             (folder / f"{level.value}-{name}").write_bytes(content)
         importance += [prior_importance(fitted.values()), tree_importance(minutes.booster, INPUTS[level], level)]

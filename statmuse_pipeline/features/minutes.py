@@ -47,7 +47,13 @@ GROWTH = 4 / 3
 FIRST_FIT_ROWS = 4000
 """Fewer player-games than this teach nothing: until then the exponentially weighted mean serves."""
 
-ROUNDS = 250
+ROUNDS, EARLIER_ROUNDS, ROUNDS_ON_TOP = 250, 400, 100
+"""Trees of a fit; of one on earlier seasons; and of one that starts from it.
+
+Measured on validation with the six seasons before: RMSE of the minutes at tip-off 5.765 instead of 5.780, in less
+time, since the trees on top are few. All ten seasons in every fit, older ones counting less, give 5.752 in 20 times it.
+"""
+
 _PARAMETERS = {
     "objective": "reg:squarederror", "tree_method": "hist", "max_bin": 48, "max_depth": 6, "eta": 0.04,
     "min_child_weight": 30, "subsample": 0.8, "colsample_bytree": 0.4, "lambda": 5.0, "nthread": 1, "verbosity": 0,
@@ -66,8 +72,23 @@ class MinutesModel:
     booster: xgb.Booster
 
     @classmethod
-    def fit(cls, features: pd.DataFrame, level: InformationLevel, seed: int) -> MinutesModel:
+    def fit(
+        cls,
+        features: pd.DataFrame,
+        level: InformationLevel,
+        seed: int,
+        *,
+        rounds: int | None = None,
+        start: MinutesModel | None = None,
+    ) -> MinutesModel:
         """Fit on all rows with MIN > 0 and a history.
+
+        Args:
+            features: the rows.
+            level: whose inputs may be read.
+            seed: of the samples that each tree sees.
+            rounds: how many trees; `ROUNDS`, or `ROUNDS_ON_TOP` of a start, when left out.
+            start: a model of earlier rows, whose trees stand first.
 
         Raises:
             PipelineError: when fewer than 100 rows can be learned from.
@@ -76,13 +97,14 @@ class MinutesModel:
         if usable.sum() < 100:
             raise PipelineError(f"Only {usable.sum()} player-games to learn minutes from: load at least 100.")
         rows = features[usable]
-        data = xgb.QuantileDMatrix(
-            _inputs(rows, level),
-            label=(rows["min"] - rows["min_ewm_10"]).to_numpy(np.float32),
-            max_bin=_PARAMETERS["max_bin"],
-            nthread=_PARAMETERS["nthread"],
-        )
-        return cls(level, xgb.train({**_PARAMETERS, "seed": seed}, data, ROUNDS))
+        label = (rows["min"] - rows["min_ewm_10"]).to_numpy(np.float32)
+        parameters, inputs, threads = {**_PARAMETERS, "seed": seed}, _inputs(rows, level), _PARAMETERS["nthread"]
+        if start is None:
+            data = xgb.QuantileDMatrix(inputs, label=label, max_bin=_PARAMETERS["max_bin"], nthread=threads)
+            return cls(level, xgb.train(parameters, data, rounds or ROUNDS))
+        # The first trees split between the quantiles of other rows: they need the values themselves.
+        values = xgb.DMatrix(inputs, label=label, nthread=threads)
+        return cls(level, xgb.train(parameters, values, rounds or ROUNDS_ON_TOP, xgb_model=start.booster))
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Expected minutes of each row, 0 to 53; NaN for players without an earlier game."""
@@ -119,19 +141,45 @@ def _inputs(features: pd.DataFrame, level: InformationLevel) -> np.ndarray:
     return features[list(INPUTS[level])].to_numpy(np.float32)
 
 
-def add_minutes_forecasts(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+def add_minutes_forecasts(
+    features: pd.DataFrame, seed: int, earlier: Mapping[InformationLevel, MinutesModel] | None = None
+) -> pd.DataFrame:
     """The table with `exp_min_pregame`, `tip_mates_exp_min` and `tip_exp_min`, walk-forward.
 
     Each row is forecast by a fit on earlier days only. Rows before the first fit get the exponentially weighted mean
     of the player's minutes, and so NaN in a first game. The tip-off model also sees the pregame forecast and the sum
     of those of the rotation mates who take part.
+
+    Args:
+        features: of `build_features`.
+        seed: of the fits.
+        earlier: models of `learn_earlier`, of seasons that had ended before these began: they serve before the first
+            fit, and every fit starts from them.
     """
+    start = earlier or {}
+    table = _with_pregame(features, seed, start.get(InformationLevel.PREGAME))
+    tipoff = _walk_forward(table, InformationLevel.TIPOFF, seed, start.get(InformationLevel.TIPOFF))
+    table = table.assign(tip_exp_min=tipoff)
+    return features.assign(**{feature.name: table[feature.name] for feature in catalog()})
+
+
+def _with_pregame(features: pd.DataFrame, seed: int, start: MinutesModel | None) -> pd.DataFrame:
+    """Keys and inputs, with the walk-forward forecasts before the day and their sums over mates."""
     inputs = dict.fromkeys((*_TIPOFF_INPUTS, *FEATURE_KEYS, "min"))
     table = features[[name for name in inputs if name in features]]
-    table = table.assign(exp_min_pregame=_walk_forward(table, InformationLevel.PREGAME, seed))
-    table = table.assign(tip_mates_exp_min=_mates_forecast(table))
-    table = table.assign(tip_exp_min=_walk_forward(table, InformationLevel.TIPOFF, seed))
-    return features.assign(**{feature.name: table[feature.name] for feature in catalog()})
+    table = table.assign(exp_min_pregame=_walk_forward(table, InformationLevel.PREGAME, seed, start))
+    return table.assign(tip_mates_exp_min=_mates_forecast(table))
+
+
+def learn_earlier(features: pd.DataFrame, seed: int) -> dict[InformationLevel, MinutesModel]:
+    """Models of seasons that are only learned from, for `add_minutes_forecasts` and `MinutesModel.fit` to start from.
+
+    Args:
+        features: of `build_features`, of those seasons.
+        seed: of the fits.
+    """
+    table = _with_pregame(features, seed, None)
+    return {level: MinutesModel.fit(table, level, seed, rounds=EARLIER_ROUNDS) for level in InformationLevel}
 
 
 def forecast_minutes(features: pd.DataFrame, models: Mapping[InformationLevel, MinutesModel]) -> pd.DataFrame:
@@ -154,16 +202,17 @@ def _mates_forecast(table: pd.DataFrame) -> np.ndarray:
     return mates.where(table["tip_mates_min"].notna()).to_numpy(np.float32)
 
 
-def _walk_forward(table: pd.DataFrame, level: InformationLevel, seed: int) -> np.ndarray:
+def _walk_forward(table: pd.DataFrame, level: InformationLevel, seed: int, earlier: MinutesModel | None) -> np.ndarray:
     """Forecasts of one level, float32, aligned with the table."""
     dates = table["game_date"].to_numpy("datetime64[D]")
     known = table["min"].notna().to_numpy()
-    forecasts = table["min_ewm_10"].to_numpy(np.float32).copy()
+    before = table["min_ewm_10"].to_numpy(np.float64) if earlier is None else earlier.predict(table)
+    forecasts = before.astype(np.float32)
 
     def forecast(period: tuple[np.datetime64, np.datetime64]) -> None:
         start, end = period
         now = (dates >= start) & (dates < end)
-        model = MinutesModel.fit(table[known & (dates < start)], level, seed)
+        model = MinutesModel.fit(table[known & (dates < start)], level, seed, start=earlier)
         forecasts[now] = model.predict(table[now])
 
     # A fit runs on one thread, so that its bytes do not depend on the machine; the fits run side by side,

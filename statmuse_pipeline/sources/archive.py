@@ -25,6 +25,7 @@ from statmuse_pipeline.sources.source import (
 )
 
 LOGS_FOLDER = "game_logs"
+EARLIER_FOLDER = "game_logs_earlier"
 SUFFIXES = (".parquet", ".csv")
 """Where a season is there as both, Parquet wins: its types need no guessing."""
 
@@ -44,7 +45,8 @@ class ArchiveSource:
 
     Args:
         path: the archive, or a folder that directly holds `<season>.parquet` or `<season>.csv`. The archive may
-            also hold `schedule/<season>.parquet`, `player_metadata.parquet` and `player_positions.parquet`.
+            also hold `schedule/<season>.parquet`, `player_metadata.parquet` and `player_positions.parquet`, and
+            seasons that are only learned from, in `game_logs_earlier`.
 
     Raises:
         SourceError: when the folder is missing or holds no season.
@@ -58,6 +60,7 @@ class ArchiveSource:
         self._root = archive_root(path)
         self._logs = path / LOGS_FOLDER if (path / LOGS_FOLDER).is_dir() else path
         self._files = _season_files(self._logs)
+        self._earlier = _season_files(self._root / EARLIER_FOLDER)
         if not self._files:
             raise SourceError(
                 f"The archive {path} holds no season: it needs files such as {LOGS_FOLDER}/2023-24.parquet or .csv."
@@ -66,6 +69,10 @@ class ArchiveSource:
     def seasons(self) -> tuple[str, ...]:
         """The seasons it has a file of, sorted."""
         return tuple(sorted(self._files))
+
+    def earlier_seasons(self, before: str) -> tuple[str, ...]:
+        """The seasons before that one which are there to learn from only, sorted; `fetch` gives them too."""
+        return tuple(sorted(label for label in self._earlier if label < before and label not in self._files))
 
     def fetch(self, season: str, since: date | None = None) -> SeasonPayload:
         """That season's files, or its games on and after `since`.
@@ -100,6 +107,8 @@ class ArchiveSource:
         return digest.hexdigest()
 
     def _file(self, season: str) -> Path:
+        if season not in self._files and season in self._earlier:
+            return self._earlier[season]
         if season not in self._files:
             raise SourceError(
                 f"The archive {self._logs} has no season {season}; it has {', '.join(self.seasons())}. "

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from statmuse_pipeline.domain import InformationLevel, PipelineError
-from statmuse_pipeline.features.minutes import INPUTS, MinutesModel
-from statmuse_pipeline.features.table import columns_at
-from statmuse_pipeline_tests.features.leagues import DAY
+from statmuse_pipeline.features.minutes import INPUTS, MinutesModel, add_minutes_forecasts, learn_earlier
+from statmuse_pipeline.features.table import build_features, columns_at
+from statmuse_pipeline_tests.features.leagues import DAY, League, real_season
 
 
 @pytest.mark.parametrize("level", list(InformationLevel))
@@ -62,3 +62,63 @@ def test_on_real_games_trees_beat_the_moving_average_and_absences_help_further(
     }
     assert error["exp_min_pregame"] < 0.975 * error["min_ewm_10"]
     assert error["tip_exp_min"] < 0.95 * error["exp_min_pregame"]
+
+
+BETWEEN = pd.Timestamp("2024-01-01")
+"""What the made-up league played before it stands for earlier seasons."""
+
+
+@pytest.fixture(scope="module")
+def halves(small_league: League) -> tuple[pd.DataFrame, pd.DataFrame]:
+    games, others = small_league.player_games, small_league[1:]
+    early = games["game_date"] < BETWEEN
+    return build_features(games[early], *others), build_features(games[~early], *others)
+
+
+def test_earlier_seasons_serve_from_the_first_day_and_every_fit_starts_from_them(
+    halves: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    earlier = learn_earlier(halves[0], seed=1)
+    alone = add_minutes_forecasts(halves[1], seed=1)
+    helped = add_minutes_forecasts(halves[1], seed=1, earlier=earlier)
+    first = helped[(helped["game_date"] < "2024-01-20") & (helped["games_before"] > 0)]
+    np.testing.assert_array_equal(alone.loc[first.index, "exp_min_pregame"], first["min_ewm_10"])
+    expected = earlier[InformationLevel.PREGAME].predict(first).astype(np.float32)
+    np.testing.assert_array_equal(first["exp_min_pregame"], expected)
+    fitted = MinutesModel.fit(helped, InformationLevel.TIPOFF, 1, start=earlier[InformationLevel.TIPOFF])
+    grown = fitted.booster.num_boosted_rounds() - earlier[InformationLevel.TIPOFF].booster.num_boosted_rounds()
+    assert 0 < grown < earlier[InformationLevel.TIPOFF].booster.num_boosted_rounds()
+    error = {name: (model.predict(helped) - helped["min"]).abs().mean() for name, model in
+             (("earlier", earlier[InformationLevel.TIPOFF]), ("fitted", fitted))}  # fmt: skip
+    assert error["fitted"] < error["earlier"]
+
+
+def test_what_happens_on_a_day_moves_no_forecast_up_to_it_whatever_was_learned_earlier(
+    halves: tuple[pd.DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statmuse_pipeline.features.minutes.FIRST_FIT_ROWS", 1000)
+    earlier, played = learn_earlier(halves[0], seed=1), halves[1]
+    changed = played.assign(min=played["min"].where(played["game_date"] < DAY, 48 - played["min"]))
+    before, after = (add_minutes_forecasts(table, 1, earlier) for table in (played, changed))
+    up_to, later = played["game_date"] <= DAY, played["game_date"] > DAY
+    for name in ("exp_min_pregame", "tip_exp_min"):
+        np.testing.assert_array_equal(before.loc[up_to, name], after.loc[up_to, name])
+        assert later.any()
+
+
+def test_on_real_games_the_season_before_helps_above_all_before_the_first_fit(
+    archive: Path, features: pd.DataFrame
+) -> None:
+    if len(features) < 20_000:
+        pytest.skip("this row of the test is for the real season")
+    earlier = learn_earlier(build_features(*real_season(archive, "2022-23")), seed=3)
+    own = [name for name in features if name not in ("exp_min_pregame", "tip_mates_exp_min", "tip_exp_min")]
+    helped = add_minutes_forecasts(features[own], seed=3, earlier=earlier)
+    counted = (features["games_before"] >= 10) & (features["min"] > 0)
+
+    def error(table: pd.DataFrame, rows: pd.Series) -> float:
+        return float(((table["tip_exp_min"] - table["min"])[counted & rows] ** 2).mean() ** 0.5)
+
+    autumn = features["game_date"] < "2023-12-15"
+    assert error(helped, autumn) < 0.96 * error(features, autumn)
+    assert error(helped, ~autumn) < error(features, ~autumn)

@@ -241,3 +241,14 @@ def test_real_seasons_are_complete(archive: Path) -> None:
         assert payload.players["PLAYER_ID"].is_unique
         assert set(payload.players["PLAYER_ID"]) == set(payload.game_logs["PLAYER_ID"])
         assert payload.players["POSITION"].notna().mean() > 0.99
+
+
+def test_earlier_seasons_are_offered_apart_and_come_when_asked_for(small_archive: Path) -> None:
+    (small_archive / "game_logs_earlier").mkdir()
+    file_of(small_archive, "2022-23").rename(small_archive / "game_logs_earlier" / "2022-23.parquet")
+    source = ArchiveSource(small_archive)
+    assert source.seasons() == ("2023-24",)
+    assert source.earlier_seasons("2023-24") == ("2022-23",)
+    assert source.earlier_seasons("2022-23") == ()
+    assert source.fetch("2022-23").season == "2022-23"
+    assert source.fingerprint("2022-23") != source.fingerprint("2023-24")

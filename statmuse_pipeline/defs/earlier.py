@@ -1,0 +1,104 @@
+"""The asset of seasons that are only learned from: they lie before those that are loaded, forecast and judged."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from statmuse_pipeline.defs.ingest import FRAMES, OWNERS
+from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.domain import InformationLevel
+from statmuse_pipeline.versions import code_version, fingerprint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from statmuse_pipeline.features.minutes import MinutesModel
+    from statmuse_pipeline.sources.archive import ArchiveSource
+
+EARLIER = "earlier"
+
+
+@dg.asset(group_name="features", kinds={"xgboost"}, owners=OWNERS)
+def earlier_minutes(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """Minutes models of the archive's earlier seasons, from which every later fit starts.
+
+    Without an archive, or for the simulated league, there are none, and fits start from nothing.
+    """
+    archive = _archive(workspace)
+    seasons = archive.earlier_seasons(workspace.settings.seasons[0]) if archive else ()
+    wanted = fingerprint(
+        {
+            "seasons": {season: archive.fingerprint(season) for season in seasons} if archive else {},
+            "code": code_version("features", "warehouse/validation.py", "warehouse/load.py", "defs/earlier.py"),
+            "seed": workspace.settings.seed,
+        }
+    )
+    receipt = workspace.shelf.receipt(EARLIER)
+    if receipt is None or receipt.inputs != wanted:
+
+        def write(folder: Path) -> dict[str, Any]:
+            rows = _learn(workspace, archive, seasons, folder) if archive and seasons else 0
+            return {"seasons": list(seasons), "rows": rows}
+
+        receipt = workspace.shelf.put(EARLIER, wanted, write)
+    return dg.MaterializeResult(metadata=dict(receipt.facts))
+
+
+def _archive(workspace: Workspace) -> "ArchiveSource | None":
+    """The configured archive; stats.nba.com may have one beside it, the simulated league's past is not the real one."""
+    from statmuse_pipeline.sources.archive import ArchiveSource
+
+    source, folder = workspace.choice.source, workspace.settings.archive
+    if isinstance(source, ArchiveSource):
+        return source
+    return ArchiveSource(folder) if folder and source.name != "demo" else None
+
+
+def _learn(workspace: Workspace, archive: "ArchiveSource", seasons: tuple[str, ...], folder: Path) -> int:
+    """Writes the models of those seasons; from how many player-games they learned."""
+    from statmuse_pipeline.features.minutes import learn_earlier
+    from statmuse_pipeline.features.table import build_features
+
+    features = build_features(*_loaded(workspace, archive, seasons))
+    for level, model in learn_earlier(features, workspace.settings.seed).items():
+        for name, content in model.to_bytes().items():
+            (folder / f"{level.value}-{name}").write_bytes(content)
+    return len(features)
+
+
+def _loaded(
+    workspace: Workspace, archive: "ArchiveSource", seasons: tuple[str, ...]
+) -> "tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]":
+    """Those seasons through the warehouse's own validation, in a warehouse that is forgotten afterwards."""
+    from statmuse_pipeline.warehouse import load, read
+    from statmuse_pipeline.warehouse.engine import open_warehouse
+
+    engine = open_warehouse("sqlite://")
+    for season in workspace.progress(seasons, len(seasons), "Reading earlier seasons"):
+        payload = archive.fetch(season)
+        load.load_season(
+            engine,
+            source=archive.name,
+            season=season,
+            **{name: getattr(payload, name) for name in FRAMES},
+            origin=payload.origin,
+            fetched_at=payload.fetched_at,
+            sha256=payload.sha256,
+        )
+    return read.player_games(engine), read.games(engine), read.players(engine)
+
+
+def earlier_models(workspace: Workspace) -> "dict[InformationLevel, MinutesModel]":
+    """The models of `earlier_minutes`; empty where there were no earlier seasons."""
+    from statmuse_pipeline.features.minutes import MinutesModel
+
+    receipt, folder = workspace.shelf.receipt(EARLIER), workspace.shelf.folder(EARLIER)
+    if receipt is None or not receipt.outputs:
+        return {}
+    return {
+        level: MinutesModel.from_bytes(
+            {name: (folder / f"{level.value}-{name}").read_bytes() for name in ("minutes.ubj", "minutes.json")}
+        )
+        for level in InformationLevel
+    }

@@ -1,0 +1,68 @@
+"""Seasons that are only learned from: they lie in the archive, never in the warehouse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from statmuse_pipeline.defs.earlier import earlier_models
+from statmuse_pipeline.defs.pipeline import materialize, sync
+from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.domain import InformationLevel
+from statmuse_pipeline.settings import load_settings
+from statmuse_pipeline.warehouse.read import player_games
+from statmuse_pipeline_tests.defs.nights import small_league
+
+EARLIER, SEASON = "2021-22", "2022-23"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An archive of two seasons, the first of them to learn from only."""
+    for folder, payload in zip(("game_logs_earlier", "game_logs"), small_league(), strict=True):
+        (tmp_path / "archive" / folder).mkdir(parents=True)
+        payload.game_logs.to_parquet(tmp_path / "archive" / folder / f"{payload.season}.parquet", index=False)
+    return at(tmp_path, STATMUSE_SOURCE="archive")
+
+
+def at(folder: Path, **changes: str) -> Workspace:
+    variables = {
+        "STATMUSE_ARCHIVE": str(folder / "archive"), "STATMUSE_DATA": str(folder / "data"), "SEASONS": SEASON,
+        "DATABASE_URL": "", **changes,
+    }  # fmt: skip
+    return Workspace(settings=load_settings(**variables))
+
+
+def features(workspace: Workspace, instance: dg.DagsterInstance) -> pd.DataFrame:
+    materialize(("player_features",), instance, workspace, (SEASON, SEASON))
+    return pd.read_parquet(workspace.shelf.folder(f"features/{SEASON}") / "features.parquet")
+
+
+def test_minutes_learn_from_seasons_that_are_not_loaded(workspace: Workspace) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        sync(instance, workspace)
+        alone = features(workspace, instance)
+        assert materialize(("earlier_minutes",), instance, workspace)
+        receipt = workspace.shelf.receipt("earlier")
+        assert receipt is not None
+        assert receipt.facts["seasons"] == [EARLIER]
+        helped = features(workspace, instance)
+        assert set(player_games(workspace.engine)["season"]) == {SEASON}
+        known = helped["games_before"] > 0
+        assert (helped.loc[known, "tip_exp_min"] != alone.loc[known, "tip_exp_min"]).mean() > 0.9
+        unchanged = ["exp_min_pregame", "tip_mates_exp_min", "tip_exp_min"]
+        pd.testing.assert_frame_equal(helped.drop(columns=unchanged), alone.drop(columns=unchanged))
+        assert materialize(("earlier_minutes",), instance, workspace)
+        assert workspace.shelf.receipt("earlier") == receipt
+
+
+def test_the_simulated_league_has_no_earlier_seasons(workspace: Workspace) -> None:
+    folder = workspace.settings.data.parent
+    demo = at(folder, STATMUSE_SOURCE="demo", STATMUSE_DATA=str(folder / "demo"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert materialize(("earlier_minutes",), instance, demo)
+        assert earlier_models(demo) == {}
+        assert set(earlier_models(workspace)) in (set(), set(InformationLevel))
