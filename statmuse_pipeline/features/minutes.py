@@ -179,7 +179,9 @@ def learn_earlier(features: pd.DataFrame, seed: int) -> dict[InformationLevel, M
         seed: of the fits.
     """
     table = _with_pregame(features, seed, None)
-    return {level: MinutesModel.fit(table, level, seed, rounds=EARLIER_ROUNDS) for level in InformationLevel}
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        fits = pool.map(lambda level: MinutesModel.fit(table, level, seed, rounds=EARLIER_ROUNDS), InformationLevel)
+        return dict(zip(InformationLevel, fits, strict=True))
 
 
 def forecast_minutes(features: pd.DataFrame, models: Mapping[InformationLevel, MinutesModel]) -> pd.DataFrame:
