@@ -47,16 +47,27 @@ GROWTH = 4 / 3
 FIRST_FIT_ROWS = 4000
 """Fewer player-games than this teach nothing: until then the exponentially weighted mean serves."""
 
-ROUNDS, EARLIER_ROUNDS, ROUNDS_ON_TOP = 250, 400, 100
-"""Trees of a fit; of one on earlier seasons; and of one that starts from it.
 
-Measured on validation with the six seasons before: RMSE of the minutes at tip-off 5.765 instead of 5.780, in less
-time, since the trees on top are few. All ten seasons in every fit, older ones counting less, give 5.752 in 20 times it.
+@dataclass(frozen=True)
+class Trees:
+    """How many trees a fit grows, how deep, and from how many player-games a leaf may learn at least."""
+
+    rounds: int
+    depth: int
+    leaf: int
+
+
+ALONE, EARLIER, ON_TOP = Trees(250, 6, 30), Trees(400, 6, 100), Trees(150, 5, 60)
+"""Of a fit with nothing before it; of one on earlier seasons; and of one that starts from that.
+
+Measured on validation with the six seasons before: RMSE of the minutes at tip-off 5.760 instead of 5.780, in less
+time, since the trees on top are small. All ten seasons in every fit, older ones counting less, give 5.752 in ten times
+it.
 """
 
 _PARAMETERS = {
-    "objective": "reg:squarederror", "tree_method": "hist", "max_bin": 48, "max_depth": 6, "eta": 0.04,
-    "min_child_weight": 30, "subsample": 0.8, "colsample_bytree": 0.4, "lambda": 5.0, "nthread": 1, "verbosity": 0,
+    "objective": "reg:squarederror", "tree_method": "hist", "max_bin": 48, "eta": 0.04,
+    "subsample": 0.8, "colsample_bytree": 0.4, "lambda": 5.0, "nthread": 1, "verbosity": 0,
 }  # fmt: skip
 _LONGEST = 53.0
 
@@ -78,8 +89,8 @@ class MinutesModel:
         level: InformationLevel,
         seed: int,
         *,
-        rounds: int | None = None,
         start: MinutesModel | None = None,
+        trees: Trees | None = None,
     ) -> MinutesModel:
         """Fit on all rows with MIN > 0 and a history.
 
@@ -87,8 +98,8 @@ class MinutesModel:
             features: the rows.
             level: whose inputs may be read.
             seed: of the samples that each tree sees.
-            rounds: how many trees; `ROUNDS`, or `ROUNDS_ON_TOP` of a start, when left out.
             start: a model of earlier rows, whose trees stand first.
+            trees: `ALONE`, or `ON_TOP` of a start, when left out.
 
         Raises:
             PipelineError: when fewer than 100 rows can be learned from.
@@ -98,13 +109,15 @@ class MinutesModel:
             raise PipelineError(f"Only {usable.sum()} player-games to learn minutes from: load at least 100.")
         rows = features[usable]
         label = (rows["min"] - rows["min_ewm_10"]).to_numpy(np.float32)
-        parameters, inputs, threads = {**_PARAMETERS, "seed": seed}, _inputs(rows, level), _PARAMETERS["nthread"]
+        wanted = trees or (ON_TOP if start else ALONE)
+        parameters = {**_PARAMETERS, "seed": seed, "max_depth": wanted.depth, "min_child_weight": wanted.leaf}
+        inputs, threads = _inputs(rows, level), _PARAMETERS["nthread"]
         if start is None:
             data = xgb.QuantileDMatrix(inputs, label=label, max_bin=_PARAMETERS["max_bin"], nthread=threads)
-            return cls(level, xgb.train(parameters, data, rounds or ROUNDS))
+            return cls(level, xgb.train(parameters, data, wanted.rounds))
         # The first trees split between the quantiles of other rows: they need the values themselves.
         values = xgb.DMatrix(inputs, label=label, nthread=threads)
-        return cls(level, xgb.train(parameters, values, rounds or ROUNDS_ON_TOP, xgb_model=start.booster))
+        return cls(level, xgb.train(parameters, values, wanted.rounds, xgb_model=start.booster))
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Expected minutes of each row, 0 to 53; NaN for players without an earlier game."""
@@ -180,7 +193,7 @@ def learn_earlier(features: pd.DataFrame, seed: int) -> dict[InformationLevel, M
     """
     table = _with_pregame(features, seed, None)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        fits = pool.map(lambda level: MinutesModel.fit(table, level, seed, rounds=EARLIER_ROUNDS), InformationLevel)
+        fits = pool.map(lambda level: MinutesModel.fit(table, level, seed, trees=EARLIER), InformationLevel)
         return dict(zip(InformationLevel, fits, strict=True))
 
 
