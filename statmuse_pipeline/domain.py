@@ -48,6 +48,34 @@ class Stat(StrEnum):
         return (Stat.PTS, Stat.REB, Stat.AST) if self is Stat.PRA else (self,)
 
 
+class Combination(StrEnum):
+    """A sum of stats that books quote and no model forecasts by itself; `Stat.PRA`, which is forecast, is none."""
+
+    PTS_REB = "PTS+REB"
+    PTS_AST = "PTS+AST"
+    REB_AST = "REB+AST"
+
+    @property
+    def parts(self) -> tuple[Stat, ...]:
+        """The stats that are added."""
+        return tuple(Stat(name) for name in self.value.split("+"))
+
+
+def stat_or_sum(text: str) -> Stat | Combination:
+    """What a user means: `pts` is a stat, `reb+pts` a sum of two, `PTS+REB+AST` another name of PRA.
+
+    Raises:
+        PipelineError: when it is none of them, with all that are.
+    """
+    names = [name.strip().upper() for name in text.split("+")]
+    order = [stat.value for stat in Stat]
+    asked = "+".join(sorted(names, key=order.index)) if set(names) <= set(order) else ""
+    known = {item.value: item for item in (*Stat, *Combination)} | {"+".join(Stat.PRA.parts): Stat.PRA}
+    if asked not in known:
+        raise PipelineError(f"Unknown stat {text}: choose from {', '.join(known)}.")
+    return known[asked]
+
+
 def _ladder(first: float, last: float, step: float) -> tuple[float, ...]:
     return tuple(float(line) for line in np.arange(first, last + step / 2, step))
 

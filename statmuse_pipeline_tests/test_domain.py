@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from statmuse_pipeline.domain import (
     LADDER,
     LARGEST_COUNT,
+    Combination,
     InformationLevel,
     PipelineError,
     Season,
     Stat,
     player_id_of,
     player_key,
+    stat_or_sum,
 )
 
 
@@ -60,3 +62,20 @@ def test_a_pregame_forecast_may_not_touch_what_is_known_at_tip_off():
     assert not InformationLevel.PREGAME.may_use(InformationLevel.TIPOFF)
     assert InformationLevel.TIPOFF.may_use(InformationLevel.PREGAME)
     assert InformationLevel.PREGAME.may_use(InformationLevel.PREGAME)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("pts", Stat.PTS), ("PRA", Stat.PRA), ("PTS+REB", Combination.PTS_REB), ("reb + pts", Combination.PTS_REB),
+        ("AST+REB", Combination.REB_AST), ("AST+PTS+REB", Stat.PRA),
+    ],
+)  # fmt: skip
+def test_a_sum_may_be_written_in_any_order(text, meant):
+    assert stat_or_sum(text) is meant
+
+
+@pytest.mark.parametrize("text", ["PTS+STL", "PTS+PTS", "DUNKS", "PTS+", ""])
+def test_what_is_no_stat_and_no_quoted_sum_is_refused_with_what_is(text):
+    with pytest.raises(PipelineError, match=r"choose from PTS, .*PTS\+REB"):
+        stat_or_sum(text)

@@ -216,7 +216,7 @@ def _of_sums(study: Study, means: pd.DataFrame, bootstrap: DateBootstrap) -> lis
     loadings = ", ".join(f"{stat} {a:.2f}" for stat, a in joint.loadings.items())
     ways = {
         "joint": (joint, f"one-factor copula on the marginals, loadings {loadings}"),
-        "independent": (JointModel(dict.fromkeys(Stat.PRA.parts, 0.0)), "the parts as if independent"),
+        "independent": (JointModel.independent(), "the parts as if independent"),
     }
     table = []
     for parts in COMBINATIONS:

@@ -19,6 +19,7 @@ from statmuse_pipeline.domain import (
     LARGEST_COUNT,
     MINIMUM_HISTORY,
     InformationLevel,
+    PipelineError,
     Stat,
     prior_column,
 )
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
     from statmuse_pipeline.modeling.distribution import DispersionModel
+    from statmuse_pipeline.modeling.joint import JointModel
 
 KEYS = ["game_id", "player_id"]
 KNOWN_BEFORE_TEST = ("train", "validation")
@@ -54,6 +56,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
                 "modeling/design.py",
                 "modeling/distribution.py",
                 "modeling/importance.py",
+                "modeling/joint.py",
                 "calibration",
                 "features/minutes.py",
                 "defs/pooled.py",
@@ -95,6 +98,7 @@ def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
     pd.concat(importance, ignore_index=True).to_parquet(folder / "importance.parquet", index=False)
     priors.to_parquet(folder / "priors.parquet", index=False)
     shapes, decisions = _shapes(rows, priors)
+    shapes["joint"] = _joints(rows, priors, Pooled.of(shapes))
     (folder / "shapes.json").write_text(json.dumps(shapes, sort_keys=True))
     return {"decisions": decisions}
 
@@ -129,6 +133,29 @@ def _shapes(rows: "pd.DataFrame", priors: "pd.DataFrame") -> tuple[dict[str, Any
                 }
             )  # fmt: skip
     return shapes, decisions
+
+
+def _joints(rows: "pd.DataFrame", priors: "pd.DataFrame", pooled: "Pooled") -> dict[str, Any]:
+    """How points, rebounds and assists go together, learned on train round the marginals as they are served."""
+    import numpy as np
+
+    from statmuse_pipeline.modeling.joint import FITTED_ROWS, MINIMUM_ROWS, PARTS, JointModel
+
+    train = (rows["min"] > 0) & (rows["games_before"] >= MINIMUM_HISTORY) & (rows["split"] == "train")
+    joints: dict[str, Any] = {}
+    for level in InformationLevel:
+        columns = {stat: prior_column(stat, level) for stat in PARTS}
+        known = np.flatnonzero(train.to_numpy() & priors[list(columns.values())].notna().all(axis=1).to_numpy())
+        games = known[:: max(1, -(-len(known) // FITTED_ROWS))]
+        means, minutes = priors.iloc[games], rows[EXPECTED_MINUTES[level]].to_numpy(dtype=float)[games]
+        joint = JointModel.independent()
+        if len(games) >= MINIMUM_ROWS:
+            joint = JointModel.fit(
+                {s: pooled.distribution(means[c].to_numpy(dtype=float), s, level, minutes) for s, c in columns.items()},
+                {stat: rows[stat.column].to_numpy()[games] for stat in PARTS},
+            )
+        joints[level.value] = joint.to_dict()
+    return joints
 
 
 def ladder_pairs(forecast: Any, stat: Stat, actual: "np.ndarray", dates: "np.ndarray") -> "tuple[np.ndarray, ...]":
@@ -168,19 +195,38 @@ def _history(workspace: Workspace) -> "pd.DataFrame":
 
 @dataclass(frozen=True)
 class Pooled:
-    """Shapes of predictive distributions that all players share, per information level and stat."""
+    """Shapes of predictive distributions that all players share, per information level and stat.
+
+    Attributes:
+        dispersions: how wide distributions are.
+        calibrators: maps of their probabilities, where one helps.
+        joints: how points, rebounds and assists of one game go together.
+    """
 
     dispersions: "Mapping[InformationLevel, Mapping[Stat, DispersionModel]]"
     calibrators: "Mapping[InformationLevel, Mapping[Stat, IsotonicCalibrator]]"
+    joints: "Mapping[InformationLevel, JointModel]"
 
     @classmethod
     def read(cls, workspace: Workspace) -> "Pooled":
-        """What `pooled_models` learned."""
-        from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
-        from statmuse_pipeline.modeling.distribution import DispersionModel
+        """What `pooled_models` learned.
 
+        Raises:
+            PipelineError: when nothing was, or by a version that knew less.
+        """
         workspace.shelf.require("pooled", made_by="statmuse train")
         told = json.loads((workspace.shelf.folder("pooled") / "shapes.json").read_text())
+        if "joint" not in told:
+            raise PipelineError("The pooled models are of an earlier version: run `statmuse train` first.")
+        return cls.of(told)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "Pooled":
+        """What is written in `shapes.json`; there may be no joint distributions yet."""
+        from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
+        from statmuse_pipeline.modeling.distribution import DispersionModel
+        from statmuse_pipeline.modeling.joint import JointModel
+
         return cls(
             {
                 level: {stat: DispersionModel.from_dict(told[level.value][stat.value]["dispersion"]) for stat in Stat}
@@ -194,6 +240,7 @@ class Pooled:
                 }
                 for level in InformationLevel
             },
+            {InformationLevel(level): JointModel.from_dict(joint) for level, joint in told.get("joint", {}).items()},
         )
 
     def distribution(self, mean: "np.ndarray", stat: Stat, level: InformationLevel, minutes: "np.ndarray") -> Any:

@@ -9,12 +9,21 @@ from statmuse_pipeline.defs.live import live_models_of
 from statmuse_pipeline.defs.players import load_models, read_calibrators
 from statmuse_pipeline.defs.pooled import KEYS, Pooled
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import ROTATION_MINUTES, InformationLevel, PipelineError, Season, Stat, prior_column
+from statmuse_pipeline.domain import (
+    ROTATION_MINUTES,
+    Combination,
+    InformationLevel,
+    PipelineError,
+    Season,
+    Stat,
+    prior_column,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from statmuse_pipeline.forecasting import Forecasts
+    from statmuse_pipeline.modeling.distribution import CountDistribution
     from statmuse_pipeline.serving import ServedModels
 
 
@@ -77,6 +86,26 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
         workspace.stats,
     )  # fmt: skip
     return made.select(players=[player_id])
+
+
+def forecast_of(
+    workspace: Workspace, forecasts: "Forecasts", wanted: Stat | Combination
+) -> "tuple[pd.Series, CountDistribution]":
+    """Mean and model of one player's stat or sum, and its distribution (of one row).
+
+    Raises:
+        PipelineError: when it is not forecast: nothing is known of the player.
+    """
+    if isinstance(wanted, Combination):
+        from statmuse_pipeline.combinations import combine
+
+        combined = combine(forecasts, Pooled.read(workspace).joints, (wanted,))
+        keys, distribution = combined.keys(wanted), combined.distributions.get(wanted)
+    else:
+        keys, distribution = forecasts.keys(wanted), forecasts.distributions.get(wanted)
+    if distribution is None:
+        raise PipelineError(f"There is no forecast of {wanted}: too little is known of the player.")
+    return keys.iloc[0], distribution
 
 
 def upcoming_features(

@@ -17,16 +17,14 @@ import numpy.typing as npt
 from numpy.polynomial.hermite_e import hermegauss
 from scipy import fft, optimize, special
 
-from statmuse_pipeline.domain import PipelineError, Stat
+from statmuse_pipeline.domain import Combination, PipelineError, Stat
 from statmuse_pipeline.modeling.distribution import CountDistribution
 
 Floats = npt.NDArray[np.float64]
 Marginals = Mapping[Stat, CountDistribution]
 
 PARTS = Stat.PRA.parts
-COMBINATIONS: tuple[tuple[Stat, ...], ...] = (
-    (Stat.PTS, Stat.REB), (Stat.PTS, Stat.AST), (Stat.REB, Stat.AST), PARTS,
-)  # fmt: skip
+COMBINATIONS: tuple[tuple[Stat, ...], ...] = (*(combination.parts for combination in Combination), PARTS)
 """The sums that books offer."""
 
 NODES = 24
@@ -34,6 +32,7 @@ LARGEST_LOADING = 0.9
 """At this the quadrature over the factor keeps the marginals to 3e-3, at 0.6 to 1e-6."""
 
 FITTED_ROWS = 10_000
+MINIMUM_ROWS = 50
 _BLOCK = 2048
 
 
@@ -62,12 +61,14 @@ class JointModel:
             actual: stat -> [n] counts that came.
 
         Raises:
-            PipelineError: when there are fewer than two stats or fewer than 50 rows, or lengths differ.
+            PipelineError: when there are fewer than two stats or fewer than MINIMUM_ROWS rows, or lengths differ.
         """
         stats = tuple(marginals)
         lengths = {len(marginals[stat]) for stat in stats} | {len(np.asarray(actual[stat])) for stat in stats}
-        if len(stats) < 2 or len(lengths) != 1 or min(lengths) < 50:
-            raise PipelineError(f"A joint distribution needs two stats or more of the same 50 games, not {lengths}.")
+        if len(stats) < 2 or len(lengths) != 1 or min(lengths) < MINIMUM_ROWS:
+            raise PipelineError(
+                f"A joint distribution needs two stats or more of the same {MINIMUM_ROWS} games, not {lengths}."
+            )
         every = slice(None, None, max(1, -(-min(lengths) // FITTED_ROWS)))
         ends = [_normal_ends(marginals[stat], np.asarray(actual[stat]), every) for stat in stats]
         nodes, weights = _quadrature()
@@ -83,6 +84,11 @@ class JointModel:
         # The factor has no sign of its own.
         loadings = loadings if loadings.sum() >= 0 else -loadings
         return cls(dict(zip(stats, loadings.tolist(), strict=True)))
+
+    @classmethod
+    def independent(cls) -> JointModel:
+        """As if no stat told anything of another: what has nothing to learn from, and the rival to beat."""
+        return cls(dict.fromkeys(PARTS, 0.0))
 
     def correlation(self, one: Stat, other: Stat) -> float:
         """Correlation of the two stats' normal scores."""
@@ -117,7 +123,8 @@ class JointModel:
     @staticmethod
     def _block(parts: list[tuple[float, npt.NDArray[np.floating[Any]]]], largest: int) -> Floats:
         size = fft.next_fast_len(largest + 1, real=True)
-        nodes, weights = _quadrature()
+        # Without a factor there is nothing to average over.
+        nodes, weights = _quadrature() if any(a for a, _ in parts) else (np.zeros(1), np.ones(1))
         scores = [(a, _normal_scores(survival)) for a, survival in parts]
         mixed = np.zeros((len(parts[0][1]), size // 2 + 1), dtype=np.complex128)
         for node, weight in zip(nodes, weights, strict=True):

@@ -166,6 +166,26 @@ def test_a_prediction_shows_mean_interval_probability_and_fair_price(finished):
         assert "P(push)" in told.stdout
 
 
+def test_a_sum_of_stats_is_predicted_from_the_forecasts_of_its_parts(finished):
+    project, _ = finished
+    with sqlite3.connect(project.data / "statmuse.db") as database:
+        (player,) = database.execute(
+            "SELECT player_id FROM model_metadata WHERE kind = 'served' AND failure IS NULL ORDER BY 1 LIMIT 1"
+        ).fetchone()
+    other = opponent_of(project, player)
+    means = {}
+    for stat in ("PTS", "REB", "reb+pts"):
+        told = project.statmuse("predict", str(player), stat, "10.5", "--opponent", other)
+        assert told.returncode == 0, told.stderr
+        row = next(line for line in told.stdout.splitlines() if "10.5" in line)
+        means[stat] = float(row.replace("│", " ").split()[0])
+    assert ", PTS+REB, " in told.stdout
+    assert means["reb+pts"] == pytest.approx(means["PTS"] + means["REB"], abs=0.011)
+    joint = json.loads((project.data / "pooled" / "shapes.json").read_text())["joint"]
+    for level in ("pregame", "tipoff"):
+        assert all(0.05 < loading < 0.9 for loading in joint[level]["loadings"].values())
+
+
 def test_a_dry_run_writes_nothing_but_the_audit(tmp_path):
     project = project_in(tmp_path)
     told = project.statmuse("sync", DRY_RUN="1")
@@ -195,6 +215,7 @@ def test_help_is_on_everything(finished):
         (["train", "--players", "Nobody Atall"], {}, 1, "Closest"),
         (["train", "--stats", "DUNKS"], {}, 1, "choose from"),
         (["predict", "Nobody Atall", "PTS", "10.5", "--opponent", "CZP"], {}, 1, "Closest"),
+        (["predict", "Nobody Atall", "PTS+STL", "10.5", "--opponent", "CZP"], {}, 1, "PTS+REB"),
         (["frobnicate"], {}, 2, "No such command"),
         (["sync"], {"DATABASE_URL": "mysql://somewhere/db"}, 1, "mysql"),
     ],
