@@ -351,16 +351,20 @@ def quotes(
         datetime | None,
         typer.Option(formats=["%Y-%m-%dT%H:%M%z"], help="Quotes as they were then, such as 2025-01-15T22:00Z."),
     ] = None,
+    combinations: Annotated[
+        bool, typer.Option("--combinations", help="Sums of two stats too: 11 markets a game instead of 8.")
+    ] = False,
 ) -> None:
     """Fetch a day's player props from The Odds API (ODDS_API_KEY) and keep them for `market_quotes`."""
     _, workspace = open_workspace()
     from statmuse_pipeline.defs.services import fetched_quotes, odds_api
-    from statmuse_pipeline.sources.odds_api import EASTERN, fetch_quotes
+    from statmuse_pipeline.sources.odds_api import COMBINED_MARKETS, EASTERN, PLAYER_MARKETS, fetch_quotes
     from statmuse_pipeline.sources.quote_files import store_quotes
 
     client = odds_api(workspace)
     day = date.date() if date else client.now().astimezone(EASTERN).date()
-    fetched = fetch_quotes(client, day, at=at)
+    markets = PLAYER_MARKETS + COMBINED_MARKETS if combinations else PLAYER_MARKETS
+    fetched = fetch_quotes(client, day, at=at, markets=markets)
     show_fetched(fetched, day, client.quota.remaining)
     for path in store_quotes(fetched_quotes(workspace), fetched.quotes):
         console.print(str(path), soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,37 @@ class CombinedForecasts:
             here = np.flatnonzero(place >= 0)
             answers[here] = question(distribution, lines[here], place[here])
         return answers
+
+
+@dataclass(frozen=True)
+class Quotable:
+    """Forecasts of stats and of their sums, to ask about quotes of either.
+
+    Attributes:
+        stats: forecasts of single stats.
+        sums: forecasts of sums.
+    """
+
+    stats: Forecasts
+    sums: CombinedForecasts
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """game_id, player_id, stat, level of everything that is forecast."""
+        parts = [self.stats.frame[list(KEY)], self.sums.frame[list(KEY)]]
+        return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+    def over(self, queries: pd.DataFrame) -> Floats:
+        """P(over) of every query, [n]; NaN where there is no forecast."""
+        return np.where(_of_sums(queries), self.sums.over(queries), self.stats.over(queries))
+
+    def push(self, queries: pd.DataFrame) -> Floats:
+        """P(push) of every query. As `over`."""
+        return np.where(_of_sums(queries), self.sums.push(queries), self.stats.push(queries))
+
+
+def _of_sums(queries: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    return np.asarray(queries["stat"].isin(list(Combination)))
 
 
 def combine(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import pandas as pd
 import pandera.pandas as pa
 
-from statmuse_pipeline.domain import PipelineError, Stat
+from statmuse_pipeline.domain import Combination, PipelineError, Stat
 
 BOX_COLUMNS = (
     "min", "fgm", "fga", "fg3m", "fg3a", "ftm", "fta", "oreb", "dreb", "reb",
@@ -127,11 +127,14 @@ QUOTES_RAW = pa.DataFrameSchema(
 `quote_set` names the collection (file) they came from, such as `pra_closing_2023-24`.
 """
 
+QUOTED = [item.value for item in (*Stat, *Combination)]
+"""What a quote may be about."""
+
 QUOTES = pa.DataFrameSchema(
     {
         **_keys(),
         "player_id": _column("int64", "pregame"),
-        "stat": _column(str, "pregame", checks=pa.Check.isin([stat.value for stat in Stat])),
+        "stat": _column(str, "pregame", checks=pa.Check.isin(QUOTED)),
         "bookmaker": _column(str, "quote"),
         "captured_at": _column("datetime64[ns, UTC]", "quote", nullable=True),
         "tipoff_utc": _column("datetime64[ns, UTC]", "pregame", nullable=True),
@@ -198,7 +201,7 @@ SLATE_LINES = pa.DataFrameSchema(
     {
         "game_id": _column(str, "pregame"),
         "player_id": _column("int64", "pregame"),
-        "stat": _column(str, "pregame", checks=pa.Check.isin([stat.value for stat in Stat])),
+        "stat": _column(str, "pregame", checks=pa.Check.isin(QUOTED)),
         "level": _column(str, "pregame", checks=pa.Check.isin(["pregame", "tipoff"])),
         "line": _column("float64", "quote"),
         "line_source": _column(str, "quote", checks=pa.Check.isin(["quote", "season average", "long-run average"])),

@@ -14,7 +14,7 @@ from statmuse_pipeline.defs.partitions import ONE_RUN, SEASONS
 from statmuse_pipeline.defs.pooled import Pooled, read_history
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.services import fetched_quotes
-from statmuse_pipeline.domain import InformationLevel, Stat, prior_column
+from statmuse_pipeline.domain import Combination, InformationLevel, Stat, prior_column
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -101,8 +101,10 @@ def _resolve(workspace: Workspace, files: Any, season: str) -> "dict[str, pd.Dat
         read.players(engine), read.teams(engine),
     )  # fmt: skip
     quotes = resolution.resolved.assign(level=information_level(resolution.resolved))
+    of_sums = quotes["stat"].isin(list(Combination))
     return {
-        "quotes": quotes,
+        "quotes": quotes[~of_sums].reset_index(drop=True),
+        "combinations": quotes[of_sums].reset_index(drop=True),
         "unresolved": resolution.unresolved,
         "voids": resolution.voids,
         "decisions": resolution.decisions,

@@ -24,14 +24,16 @@ from statmuse_pipeline.defs.night import (
     tonight,
 )
 from statmuse_pipeline.defs.players import registry_version
+from statmuse_pipeline.defs.pooled import Pooled
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.upcoming import earlier_rows, rotation_of, served_models, upcoming_features
+from statmuse_pipeline.domain import Combination
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from statmuse_pipeline.forecasting import Forecasts
+    from statmuse_pipeline.combinations import Quotable
     from statmuse_pipeline.reports.board import BoardContext
     from statmuse_pipeline.slate.night import Slate
     from statmuse_pipeline.warehouse.ledger import Ledger
@@ -143,6 +145,7 @@ def _make(
     inputs: "pd.DataFrame",
 ) -> "tuple[Slate, Any]":
     """Fresh forecasts of the games ahead, and the moment at which they were complete."""
+    from statmuse_pipeline.combinations import Quotable, combine
     from statmuse_pipeline.serving import forecast_upcoming
     from statmuse_pipeline.slate.lines import average_lines, price_lines
     from statmuse_pipeline.slate.night import Slate
@@ -154,15 +157,17 @@ def _make(
     players = [int(player) for player in features["player_id"]]
     models = served_models(workspace, players)
     forecasts = forecast_upcoming(features, earlier_rows(workspace, players, night.day), models, at, workspace.stats)
-    market = _with_market(workspace, quotes, history, forecasts)
-    lines = price_lines(forecasts, market, average_lines(forecasts, features), night.now)
+    quoted = [item for item in Combination if (quotes["stat"] == item).any()]
+    quotable = Quotable(forecasts, combine(forecasts, Pooled.read(workspace).joints, quoted))
+    market = _with_market(workspace, quotes, history, quotable)
+    lines = price_lines(quotable, market, average_lines(forecasts, features), night.now)
     done = night.now if night.clock == ARCHIVE else workspace.settings.now()
     table = slate_players(rows, features, forecasts, at, _recorded(workspace, players), inputs, done)
     return Slate(night.games, table, lines, inputs, forecasts), done
 
 
 def _with_market(
-    workspace: Workspace, quotes: "pd.DataFrame", history: "pd.DataFrame", forecasts: "Forecasts"
+    workspace: Workspace, quotes: "pd.DataFrame", history: "pd.DataFrame", forecasts: "Quotable"
 ) -> "pd.DataFrame":
     """The night's quotes with the market's view of them, learned from earlier quotes where there are some."""
     import pandas as pd
@@ -173,7 +178,11 @@ def _with_market(
     asked = quotes.drop(columns="level").merge(at, on=["game_id", "player_id", "stat"], how="inner")
     asked = asked.assign(p_over=forecasts.over(asked), p_push=forecasts.push(asked))
     resolved = all(workspace.shelf.receipt(f"quotes/{season}") for season in workspace.settings.seasons)
-    earlier = with_actuals(read_quotes(workspace), history) if resolved and len(asked) else asked.head(0)
+    earlier = asked.head(0)
+    if resolved and len(asked):
+        kinds = ("quotes", "combinations") if asked["stat"].isin(list(Combination)).any() else ("quotes",)
+        known = pd.concat([read_quotes(workspace, kind) for kind in kinds], ignore_index=True)
+        earlier = with_actuals(known, history)
     weights = no_weights()
     if workspace.shelf.receipt("backtest"):
         stored = pd.read_parquet(workspace.shelf.folder("backtest") / "blend_weights.parquet")
@@ -212,7 +221,9 @@ def _version(
             "registry": registry_version(workspace, ("served", "calibrator", LIVE)),
             "warehouse": {season: season_fingerprint(workspace.engine, season) for season in seasons},
             "stats": list(workspace.stats),
-            "code": code_version("serving.py", "forecasting.py", "slate", "features", "modeling", "betting"),
+            "code": code_version(
+                "serving.py", "forecasting.py", "combinations.py", "slate", "features", "modeling", "betting"
+            ),
         }
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statmuse_pipeline.domain import Stat
+from statmuse_pipeline.domain import Combination, Stat
 from statmuse_pipeline.evaluation.scores import EVERY_STAT, crps
 from statmuse_pipeline.forecasting import Forecasts
 
@@ -55,6 +55,8 @@ def grade(forecasts: Forecasts, lines: pd.DataFrame, player_games: pd.DataFrame)
     graded = _graded_forecasts(forecasts, actual)
     settled = _settled(lines, actual)
     stats = [stat.value for stat in Stat if (graded["stat"] == stat.value).any()]
+    # Sums are not forecast for themselves: of them there are quoted lines alone.
+    stats += [item.value for item in Combination if (settled["stat"] == item.value).any()]
     parts = [(name, graded[graded["stat"] == name], settled[settled["stat"] == name]) for name in stats]
     table = [_sums(name, *rest) for name, *rest in [*parts, (EVERY_STAT, graded, settled)]]
     return Grades(graded, settled, pd.DataFrame(table, columns=["stat", *SUMS]))
@@ -67,7 +69,7 @@ def totals(nights: pd.DataFrame) -> pd.DataFrame:
         stat, nights, forecasts, void, graded, mae, rmse, bias, cover80, crps, quoted_lines, decided_lines, pushes,
         hit_rate, brier, market_lines, brier_on_market, market_brier, final_brier; NaN where nothing was graded.
     """
-    names = [*(stat.value for stat in Stat), EVERY_STAT]
+    names = [*Stat, *Combination, EVERY_STAT]
     table = nights.groupby("stat")[list(SUMS)].sum()
     count = nights.groupby("stat").size()
     table = table.reindex([name for name in names if name in table.index])
@@ -92,9 +94,10 @@ def totals(nights: pd.DataFrame) -> pd.DataFrame:
 
 def _actuals(player_games: pd.DataFrame) -> pd.DataFrame:
     """game_id, player_id, stat, actual of everyone who played."""
-    played = player_games[player_games["min"] > 0]
-    long = played.melt(["game_id", "player_id"], [stat.column for stat in Stat], var_name="stat", value_name="actual")
-    return long.assign(stat=long["stat"].str.upper(), actual=long["actual"].astype("float64"))
+    played, keys = player_games[player_games["min"] > 0], ["game_id", "player_id"]
+    made = {item.value: played[[part.column for part in item.parts]].sum(axis=1) for item in (*Stat, *Combination)}
+    long = played[keys].assign(**made).melt(keys, list(made), var_name="stat", value_name="actual")
+    return long.astype({"actual": "float64"})
 
 
 def _graded_forecasts(forecasts: Forecasts, actual: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from statmuse_pipeline.domain import InformationLevel, Stat
+from statmuse_pipeline.domain import Combination, InformationLevel, Stat
 from statmuse_pipeline.receipts import replace_file
 from statmuse_pipeline.reports.page import render_page
 from statmuse_pipeline.reports.tables import Cell, TableView, table_view
@@ -108,8 +108,8 @@ def game_views(context: BoardContext) -> list[GameView]:
 
 
 def only(context: BoardContext, stats: Sequence[Stat], player_id: int | None = None) -> BoardContext:
-    """The board of some stats, and of one player where one is named."""
-    wanted = [stat.value for stat in stats]
+    """The board of some stats and their sums, and of one player where one is named."""
+    wanted = [*stats, *(item for item in Combination if set(item.parts) <= set(stats))]
 
     def of_player(frame: pd.DataFrame | None) -> pd.DataFrame | None:
         return frame if frame is None or player_id is None else frame[frame["player_id"] == player_id]

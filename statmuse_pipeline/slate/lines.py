@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from statmuse_pipeline.betting.odds import expected_value, fair_price
 from statmuse_pipeline.contracts import SLATE_LINES, check
-from statmuse_pipeline.domain import Stat
+from statmuse_pipeline.domain import Combination, Stat
 from statmuse_pipeline.forecasting import Forecasts
 from statmuse_pipeline.slate.inputs import QUOTE_AGE
 
@@ -17,6 +18,20 @@ QUOTE, SEASON, LONG_RUN = "quote", "season average", "long-run average"
 """Where a line comes from. LONG_RUN, the slow mean of all earlier games, stands in before a season's first game."""
 
 KEY = ["game_id", "player_id", "stat"]
+
+
+class Asked(Protocol):
+    """Forecasts that tell probabilities of lines: of stats, or of stats and their sums."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """game_id, player_id, stat, level of everything that is forecast."""
+
+    def over(self, queries: pd.DataFrame) -> np.ndarray:
+        """P(over) of every query."""
+
+    def push(self, queries: pd.DataFrame) -> np.ndarray:
+        """P(push) of every query."""
 
 
 def tonights_quotes(quotes: pd.DataFrame, games: pd.DataFrame, now: dt.datetime) -> pd.DataFrame:
@@ -52,7 +67,7 @@ def average_lines(forecasts: Forecasts, rows: pd.DataFrame) -> pd.DataFrame:
     return lines[lines["line"].notna()].reset_index(drop=True)
 
 
-def price_lines(forecasts: Forecasts, quotes: pd.DataFrame, averages: pd.DataFrame, now: dt.datetime) -> pd.DataFrame:
+def price_lines(forecasts: Asked, quotes: pd.DataFrame, averages: pd.DataFrame, now: dt.datetime) -> pd.DataFrame:
     """Every quoted line, and the average line of what nobody quotes, with our probabilities.
 
     Args:
@@ -93,7 +108,7 @@ def _priced(lines: pd.DataFrame, over: np.ndarray, push: np.ndarray) -> pd.DataF
         ev_under_final=expected_value(market_under, lines["under_price"], push),
         books=lines["books"].fillna(0).astype("int64"),
     )
-    order = {stat.value: place for place, stat in enumerate(Stat)}
+    order = {item.value: place for place, item in enumerate((*Stat, *Combination))}
     place = priced["stat"].map(order)
     priced = priced.assign(_place=place).sort_values(["game_id", "player_id", "_place", "line", "bookmaker"])
     typed = priced[list(SLATE_LINES.columns)].reset_index(drop=True)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from statmuse_pipeline.betting.consensus import market_view
 from statmuse_pipeline.betting.hygiene import quote_kind
-from statmuse_pipeline.domain import Stat
+from statmuse_pipeline.domain import Combination, Stat
 
 HISTORY_DAYS = 400
 """Earlier quotes that a book's record and the weights of the blend rest on: a season and a summer."""
@@ -55,9 +55,12 @@ def no_weights() -> pd.DataFrame:
 
 
 def with_actuals(quotes: pd.DataFrame, player_games: pd.DataFrame) -> pd.DataFrame:
-    """The quotes of games that were played, with `actual`: what the player made of that stat."""
-    names = [stat.column for stat in Stat]
-    joined = quotes.merge(player_games[["game_id", "player_id", *names]], on=["game_id", "player_id"], how="inner")
-    place = pd.Index(names).get_indexer(pd.Index(joined["stat"].str.lower()))
+    """The quotes of games that were played, with `actual`: what the player made of that stat or sum."""
+    keys, names = ["game_id", "player_id"], [item.value for item in (*Stat, *Combination)]
+    made = player_games[keys].assign(
+        **{item.value: player_games[[part.column for part in item.parts]].sum(axis=1) for item in (*Stat, *Combination)}
+    )
+    joined = quotes.merge(made, on=keys, how="inner")
+    place = pd.Index(names).get_indexer(pd.Index(joined["stat"]))
     actual = joined[names].to_numpy(dtype="float64")[np.arange(len(joined)), place]
     return joined.drop(columns=names).assign(actual=actual)

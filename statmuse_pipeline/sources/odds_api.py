@@ -22,6 +22,9 @@ PLAYER_MARKETS = (
     "player_points", "player_rebounds", "player_assists", "player_threes", "player_points_rebounds_assists",
     "player_steals", "player_blocks", "player_turnovers",
 )  # fmt: skip
+COMBINED_MARKETS = ("player_points_rebounds", "player_points_assists", "player_rebounds_assists")
+"""Sums; each costs as many credits as another market."""
+
 EASTERN = ZoneInfo("America/New_York")
 PROBLEM_COLUMNS = ("event_id", "home_team", "away_team", "bookmaker", "market", "player_name", "reason", "entries")
 LEAST_PRICE = 100

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from statmuse_pipeline.contracts import QUOTES
-from statmuse_pipeline.domain import Stat
+from statmuse_pipeline.domain import Combination, Stat
 from statmuse_pipeline.warehouse.people import best_of, candidates_for, roster_of
 from statmuse_pipeline.warehouse.quoted_games import match_games
 from statmuse_pipeline.warehouse.spelling import closest_names, closest_players
 
-__all__ = ["MARKETS", "Resolution", "closest_names", "closest_players", "resolve_quotes"]
+__all__ = ["COMBINED_MARKETS", "MARKETS", "Resolution", "closest_names", "closest_players", "resolve_quotes"]
 
 MARKETS = {
     "player_points": Stat.PTS,
@@ -26,6 +26,13 @@ MARKETS = {
     "player_turnovers": Stat.TOV,
 }
 """Markets of The Odds API that are forecast."""
+
+COMBINED_MARKETS = {
+    "player_points_rebounds": Combination.PTS_REB,
+    "player_points_assists": Combination.PTS_AST,
+    "player_rebounds_assists": Combination.REB_AST,
+}
+"""Markets of sums, priced by the joint distribution of their parts."""
 
 GROUPED = ["player_name", "game_date", "bookmaker", "market"]
 
@@ -63,7 +70,8 @@ def resolve_quotes(
         teams: team_id, name.
     """
     raw = raw.reset_index(drop=True)
-    stat = raw["market"].map({market: stat.value for market, stat in MARKETS.items()})
+    known = {**MARKETS, **COMBINED_MARKETS}
+    stat = raw["market"].map({market: item.value for market, item in known.items()})
     matched = match_games(raw, games, teams)
     reason = pd.Series(matched["reason"].to_numpy(dtype=object), index=raw.index)
     reason[raw["line"].isna() | raw["over_price"].isna()] = "no line or no over price"

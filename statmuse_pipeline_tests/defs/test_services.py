@@ -19,7 +19,7 @@ from statmuse_pipeline.defs.services import fetched_quotes, injuries, odds_api
 from statmuse_pipeline.domain import PipelineError
 from statmuse_pipeline.settings import load_settings
 from statmuse_pipeline.sources.injury_reports import ArchiveInjuries, NbaInjuryReports, start_of
-from statmuse_pipeline.sources.odds_api import fetch_quotes
+from statmuse_pipeline.sources.odds_api import COMBINED_MARKETS, PLAYER_MARKETS, fetch_quotes
 from statmuse_pipeline.sources.quote_files import store_quotes
 from statmuse_pipeline_tests.sources.injury_report_maker import Layout, injury_report
 from statmuse_pipeline_tests.sources.local_http import Reply, listening
@@ -57,16 +57,23 @@ def test_fetched_quotes_are_resolved_beside_the_archive_s(folder: Path) -> None:
     materialize(("market_quotes",), instance, place, SEASON)
     assert read_quotes(place).empty
     books = book(
-        "fanduel", player_points=[*over_under("Bruno Ackerman", 9.5, -115), *over_under("Nobody Atall", 9.5, 100)]
+        "fanduel",
+        player_points=[*over_under("Bruno Ackerman", 9.5, -115), *over_under("Nobody Atall", 9.5, 100)],
+        player_rebounds_assists=over_under("Bruno Ackerman", 6.5, -105),
     )
     server = OddsServer([event("Atlanta Hawks", "Boston Celtics", "2023-11-01T23:10:00Z", books)])
     with served_odds(server) as url:
         place = workspace(folder, ODDS_API_URL=url)
         client = odds_api(place)
         client.now = lambda: dt.datetime(2023, 11, 1, 20, tzinfo=dt.UTC)
-        store_quotes(fetched_quotes(place), fetch_quotes(client, FIRST_DAY).quotes)
+        fetched = fetch_quotes(client, FIRST_DAY, markets=PLAYER_MARKETS + COMBINED_MARKETS)
+        store_quotes(fetched_quotes(place), fetched.quotes)
     materialize(("market_quotes",), instance, place, SEASON)
     quotes = read_quotes(place)
+    # Quotes of sums lie beside those that are bet on.
+    assert read_quotes(place, "combinations")[["player_id", "stat", "line"]].to_numpy().tolist() == [
+        [12, "REB+AST", 6.5]
+    ]
     shown = ["player_id", "stat", "bookmaker", "line", "over_price", "quote_set", "level"]
     assert quotes[shown].to_numpy().tolist() == [
         [12, "PTS", "fanduel", 9.5, -115.0, "odds_api_2023-24", "pregame"]

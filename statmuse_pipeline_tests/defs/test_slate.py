@@ -324,10 +324,18 @@ def test_quotes_are_resolved_priced_and_shown(evening, monkeypatch):
     here = rows[rows["game_id"] == GAMES[0]]["player_name"].tolist()
     known = raw_quotes(evening, [here[0], here[1].upper(), "Nobody Atall"])
     future = raw_quotes(evening, [here[2]], captured_at=pd.Timestamp(evening.at(12)))
-    monkeypatch.setattr(night_module, "read_raw_quotes", lambda *_: pd.concat([known, future], ignore_index=True))
+    sums = raw_quotes(evening, [here[0]], market="player_points_rebounds", line=18.0)
+    together = pd.concat([known, future, sums], ignore_index=True)
+    monkeypatch.setattr(night_module, "read_raw_quotes", lambda *_: together)
     evening.run(workspace)
     lines = slate_of(evening).lines
     quoted = lines[lines["bookmaker"].notna()]
+    of_sum = quoted[quoted["stat"] == "PTS+REB"].iloc[0]
+    single = lines[(lines["player_id"] == of_sum["player_id"]) & (lines["stat"] == "PTS")].iloc[0]
+    assert 0 < of_sum["p_over"] < 1
+    assert of_sum["p_over_final"] == pytest.approx(0.5 * (1 - of_sum["p_push"]))
+    assert single["line"] == 12.0
+    quoted = quoted[quoted["stat"] == "PTS"]
     assert len(quoted) == 2
     assert (quoted["p_push"] > 0).all()
     assert quoted[["ev_over", "ev_under", "fair_over", "p_consensus", "p_over_final"]].notna().all().all()
@@ -336,7 +344,8 @@ def test_quotes_are_resolved_priced_and_shown(evening, monkeypatch):
     asked = lines[lines["player_id"].isin(ids) & (lines["stat"] == "PTS")]
     assert set(asked["line_source"]) == {"quote"}
     page = (evening.folder / "data" / "reports" / "board.html").read_text()
-    assert "Quoted lines (2)" in page
+    assert "Quoted lines (3)" in page
+    assert "PTS+REB 18" in page
     assert "-110" in page
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statmuse_pipeline.domain import Stat
+from statmuse_pipeline.combinations import Quotable, combine
+from statmuse_pipeline.domain import InformationLevel, Stat
 from statmuse_pipeline.evaluation.grading import Grades, grade, totals
+from statmuse_pipeline.modeling.joint import JointModel
 from statmuse_pipeline.slate.lines import price_lines
 from statmuse_pipeline_tests.slate.made_up import EARLY, LATE, NOON, forecasts, quotes
 from statmuse_pipeline_tests.slate.test_lines import no_averages
@@ -98,6 +100,26 @@ def test_market_and_blend_are_scored_on_the_same_quotes_as_our_forecast():
     assert every["brier_on_market"] == pytest.approx(every["brier"])
     without = night({10: 25}, {"line": 10.5}).sums.set_index("stat").loc["all"]
     assert (without["market_lines"], without["decided_lines"]) == (0, 1)
+
+
+def test_a_quoted_sum_is_graded_by_what_its_parts_came_to_and_has_a_row_of_its_own():
+    asked = quotes({"stat": "PTS+REB", "line": 28.5}, {"line": 19.5})
+    known = asked.drop(columns="level").assign(p_consensus=0.5, books=2, p_over_final=0.5, hygiene="")
+    made = forecasts(MEANS, (Stat.PTS, Stat.REB))
+    joint = JointModel({Stat.PTS: 0.5, Stat.REB: 0.6})
+    both = Quotable(made, combine(made, dict.fromkeys(InformationLevel, joint)))
+    lines = price_lines(both, known, no_averages(), NOON)
+    result = grade(made, lines, box({10: 20}).assign(reb=9))
+    of_sum = result.lines.set_index("stat").loc["PTS+REB"]
+    assert (of_sum["actual"], of_sum["result"]) == (29.0, "over")
+    assert of_sum["brier"] == pytest.approx((of_sum["p_over"] - 1) ** 2)
+    sums = result.sums.set_index("stat")
+    assert list(sums.index) == ["PTS", "REB", "PTS+REB", "all"]
+    assert (sums.loc["PTS+REB", "forecasts"], sums.loc["PTS+REB", "decided_lines"]) == (0, 1)
+    assert sums.loc["all", "decided_lines"] == 2
+    told = totals(pd.concat([result.sums, result.sums])).set_index("stat")
+    assert told.loc["PTS+REB", "brier"] == pytest.approx(of_sum["brier"])
+    assert np.isnan(told.loc["PTS+REB", "mae"])
 
 
 def test_nights_add_up_to_what_they_are_together():

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statmuse_pipeline.betting.odds import american_to_decimal
-from statmuse_pipeline.domain import Stat
+from statmuse_pipeline.combinations import Quotable, combine
+from statmuse_pipeline.domain import InformationLevel, Stat
+from statmuse_pipeline.modeling.joint import JointModel
 from statmuse_pipeline.slate.lines import average_lines, price_lines, tonights_quotes
 from statmuse_pipeline.slate.market import add_market, no_weights, with_actuals
 from statmuse_pipeline_tests.slate.made_up import EARLY, LATE, NOON, forecasts, player_games, quotes, schedule
@@ -84,6 +86,24 @@ def test_a_side_without_a_price_has_no_expected_value_and_the_other_has():
     row = priced({"under_price": np.nan}).iloc[0]
     assert np.isnan(row["ev_under"])
     assert np.isfinite(row["ev_over"])
+
+
+def test_a_quoted_sum_is_priced_next_to_its_parts_and_has_no_average_line():
+    made = forecasts(MEANS, (Stat.PTS, Stat.REB))
+    joint = JointModel({Stat.PTS: 0.5, Stat.REB: 0.6, Stat.AST: 0.4})
+    both = Quotable(made, combine(made, dict.fromkeys(InformationLevel, joint)))
+    asked = quotes({"stat": "PTS+REB", "line": 30.0}, {"stat": "REB", "line": 12.5}, {"stat": "PTS+AST"})
+    table = price_lines(both, asked.drop(columns="level").assign(**nothing), average_lines(made, season_rows()), NOON)
+    own = table[table["player_id"] == 10]
+    # What can't be forecast, here the sum with assists, is no line; the parts come before their sum.
+    assert own["stat"].tolist() == ["PTS", "REB", "PTS+REB"]
+    row = own.iloc[-1]
+    parts = made.select(players=[10]).distributions
+    assert row["p_over"] == pytest.approx(joint.over(parts, (Stat.PTS, Stat.REB), 30.0)[0])
+    assert row["p_over"] + row["p_push"] + row["p_under"] == pytest.approx(1)
+    assert row["p_push"] > 0.01
+    assert row["ev_over"] == pytest.approx(row["p_over"] * (american_to_decimal(-110) - 1) - row["p_under"])
+    assert set(table.loc[table["line_source"] != "quote", "stat"]) == {"PTS", "REB"}
 
 
 def test_what_nobody_quotes_gets_the_season_line_and_is_labelled_so():
@@ -198,7 +218,15 @@ def test_actuals_are_those_of_the_stat_that_was_quoted():
     games = player_games()
     row = games.iloc[7]
     asked = quotes(
-        *({"game_id": row["game_id"], "player_id": row["player_id"], "stat": stat} for stat in ("PTS", "PRA", "FG3M"))
+        *(
+            {"game_id": row["game_id"], "player_id": row["player_id"], "stat": stat}
+            for stat in ("PTS", "PRA", "FG3M", "PTS+AST")
+        )
     )
-    assert with_actuals(asked, games)["actual"].tolist() == [row["pts"], row["pra"], row["fg3m"]]
+    assert with_actuals(asked, games)["actual"].tolist() == [
+        row["pts"],
+        row["pra"],
+        row["fg3m"],
+        row["pts"] + row["ast"],
+    ]
     assert with_actuals(quotes({"game_id": "0022499999"}), games).empty

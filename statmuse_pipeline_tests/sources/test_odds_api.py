@@ -15,12 +15,13 @@ import pytest
 
 from statmuse_pipeline.contracts import QUOTES_RAW, check
 from statmuse_pipeline.sources.circuit_breaker import CircuitBreaker
-from statmuse_pipeline.sources.odds_api import PLAYER_MARKETS, fetch_quotes
+from statmuse_pipeline.sources.odds_api import COMBINED_MARKETS, PLAYER_MARKETS, fetch_quotes
 from statmuse_pipeline.sources.odds_api_client import CreditsReserved, KeyRefused, OddsApiClient, Quota
 from statmuse_pipeline.sources.quote_files import QuoteFiles, store_quotes
 from statmuse_pipeline.sources.raw_store import RawStore
 from statmuse_pipeline.sources.service_client import NotThere, RequestsStopped
 from statmuse_pipeline.sources.source import SourceError
+from statmuse_pipeline.warehouse import names
 from statmuse_pipeline.warehouse.names import MARKETS
 from statmuse_pipeline_tests.sources.local_http import Reply
 from statmuse_pipeline_tests.sources.odds_api_server import (
@@ -71,6 +72,7 @@ def client(url: str, **options: Any) -> OddsApiClient:
 
 def test_every_market_that_is_forecast_is_asked_for() -> None:
     assert set(PLAYER_MARKETS) == set(MARKETS)
+    assert set(COMBINED_MARKETS) == set(names.COMBINED_MARKETS)
 
 
 def test_a_normal_day_gives_over_and_under_side_by_side(server: tuple[OddsServer, str]) -> None:

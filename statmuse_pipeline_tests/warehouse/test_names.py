@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from statmuse_pipeline import contracts
+from statmuse_pipeline.domain import Combination
 from statmuse_pipeline.sources.quote_files import QuoteFiles
 from statmuse_pipeline.warehouse import read
 from statmuse_pipeline.warehouse.load import LoadReport
@@ -207,7 +208,7 @@ def test_both_names_of_the_clippers_are_known(league: League, name: str) -> None
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"market": "player_points_rebounds"}, "market not forecast"),
+        ({"market": "player_double_double"}, "market not forecast"),
         ({"line": None}, "no line or no over price"),
         ({"over_price": None}, "no line or no over price"),
         ({"home_team": "Seattle SuperSonics"}, "unknown team"),
@@ -293,6 +294,12 @@ def test_of_the_real_quotes_of_players_who_played_99_percent_resolve(real: Real)
     share = len(real.result.resolved) / (len(real.result.resolved) + failed)
     assert len(real.result.resolved) > 600_000
     assert share >= 0.9999, f"{failed} quotes with names that were not understood"
+
+
+def test_real_quotes_of_sums_are_understood_as_sums(real: Real) -> None:
+    found = real.result.resolved["stat"].value_counts()
+    for combination in Combination:
+        assert found[combination.value] > 5_000
 
 
 def test_every_real_quote_is_accounted_for(real: Real) -> None:
