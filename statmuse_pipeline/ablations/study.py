@@ -17,6 +17,7 @@ import pandas as pd
 from statmuse_pipeline.ablations.choices import CHOICES, PREGAME, TIPOFF, Choice
 from statmuse_pipeline.ablations.families import FAMILIES, SLOW, Family, Games, released
 from statmuse_pipeline.domain import EXPECTED_MINUTES, LADDER, MINIMUM_HISTORY, InformationLevel, PipelineError, Stat
+from statmuse_pipeline.evaluation.combinations import sum_lines
 from statmuse_pipeline.evaluation.paired import DateBootstrap, GameScores
 from statmuse_pipeline.evaluation.scores import DRAWS, EVERY_STAT
 from statmuse_pipeline.modeling.distribution import CountDistribution
@@ -27,10 +28,6 @@ RELEASED_ROW = "released"
 QUICK_DRAWS = 200
 _SEEN = ("min_std_10", "starter_ewm_25", "games_before")
 """What the regression of quantiles sees besides mean, minutes and the stat's own deviation."""
-
-_FEW = tuple(np.arange(1.5, 24.5, 2.0).tolist())
-SUM_LINES = {parts: LADDER[Stat.PRA] if Stat.PTS in parts else _FEW for parts in COMBINATIONS}
-"""Lines on which sums are scored: those of PRA where points are among the parts."""
 
 Scores = dict[Stat, GameScores]
 Progress = Callable[[Iterable[Any], int, str], Iterator[Any]]
@@ -223,7 +220,7 @@ def _of_sums(study: Study, means: pd.DataFrame, bootstrap: DateBootstrap) -> lis
         mean = np.sum([judged[stat].mean for stat in parts], axis=0)
         actual = np.sum([judged[stat].actual for stat in parts], axis=0)
         scores = {
-            name: GameScores.of(mean, model.total(marginals, parts).survival, actual, SUM_LINES[parts])
+            name: GameScores.of(mean, model.total(marginals, parts).survival, actual, sum_lines(parts))
             for name, (model, _) in ways.items()
         }
         base = scores["joint"]
@@ -231,7 +228,7 @@ def _of_sums(study: Study, means: pd.DataFrame, bootstrap: DateBootstrap) -> lis
             direct = study.games(Stat.PRA, means, study.rows, TIPOFF)
             own = direct.take(validation)
             forecast = released(direct.take(known), Stat.PRA)(own)
-            base = GameScores.of(own.mean, forecast.survival, own.actual, SUM_LINES[parts])
+            base = GameScores.of(own.mean, forecast.survival, own.actual, sum_lines(parts))
         for name, (_, changed) in ways.items():
             told = {"group": "sums", "name": f"{'+'.join(parts)}, {name}", "changed": changed, "level": TIPOFF.value}
             row = {**told, "stat": "+".join(parts), **scores[name].summary()}

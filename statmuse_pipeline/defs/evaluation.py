@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from statmuse_pipeline.defs.betting import backtest, read_backtest
+from statmuse_pipeline.defs.diagnostics import combination_tables, error_table
 from statmuse_pipeline.defs.forecasts import read_families, read_forecasts, read_outcomes, test_forecasts
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
@@ -34,7 +35,14 @@ def metric_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
         {
             "forecasts": workspace.shelf.require("forecasts", made_by="statmuse evaluate").outputs,
             "backtest": workspace.shelf.require("backtest", made_by="statmuse backtest").outputs,
-            "code": code_version("evaluation", "defs/evaluation.py"),
+            "shapes": workspace.shelf.require("pooled", made_by="statmuse train").outputs["shapes.json"],
+            "quoted sums": [
+                workspace.shelf.require(f"quotes/{season}", made_by="statmuse sync").outputs["combinations.parquet"]
+                for season in workspace.settings.seasons
+            ],
+            "code": code_version(
+                "evaluation", "combinations.py", "modeling/joint.py", "defs/evaluation.py", "defs/diagnostics.py"
+            ),
         }
     )
     receipt = workspace.shelf.receipt("metrics")
@@ -103,6 +111,8 @@ def _measure(workspace: Workspace, folder: Path) -> dict[str, Any]:
         "months": _months(workspace, forecasts.select(level=InformationLevel.TIPOFF)),
         "coverage": _coverage(workspace, tipoff, outcomes),
         **_own_models(workspace, outcomes),
+        **combination_tables(workspace, forecasts, outcomes),
+        "error_parts": error_table(workspace, forecasts.select(level=InformationLevel.TIPOFF)),
     }
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)

@@ -111,6 +111,9 @@ def _context(workspace: Workspace, diagrams: Path) -> "ReportContext":
         coverage=read_metrics(workspace, "coverage"),
         own_models=read_metrics(workspace, "own_models"),
         own_players=read_metrics(workspace, "own_players"),
+        combinations=read_metrics(workspace, "combinations"),
+        combination_quotes=read_metrics(workspace, "combination_quotes"),
+        error_parts=read_metrics(workspace, "error_parts"),
         readings=read_readings(workspace).sentence,
         failures=_failures(models),
         importance=top_columns(pd.read_parquet(workspace.shelf.folder("pooled") / "importance.parquet"))

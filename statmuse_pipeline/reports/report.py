@@ -44,6 +44,11 @@ OWN_PLAYER_COLUMNS = (
     "player_name", "games", "stats_on", "gain_served", "gain_served_lo", "gain_served_hi", "gain_voting",
     "gain_stacking",
 )  # fmt: skip
+ERROR_COLUMNS = ("split", "stat", "rows", "mse", "minutes", "noise", "rest")
+SUM_COLUMNS = ("stat", "split", "model", "rows", "ladder_brier", "ladder_brier_diff", "crps", "crps_diff")
+SUM_QUOTE_COLUMNS = (
+    "stat", "split", "model", "quotes", "brier_market", "brier_model", "model_minus_market", "ece_model", "overround",
+)  # fmt: skip
 MARKET_COLUMNS = (
     "quote_set", "stat", "quotes", "model_minus_market", "brier_model", "brier_market", "final_minus_market",
     "brier_final", "overround", "ece_model", "line_set",
@@ -104,6 +109,9 @@ class ReportContext:
         months: of `evaluation.slices.by_month`.
         coverage: of `evaluation.slices.coverage_by_role`.
         own_models, own_players: of `evaluation.own_models`, with the split.
+        combinations, combination_quotes: of sums such as points and rebounds, from every way of making them, on
+            fixed lines (`evaluation.combinations.score_sum`) and on real quotes, with stat and split.
+        error_parts: of `evaluation.error_split.split_error`, with split and stat.
         readings: how often the test split was read, one sentence.
         importance: name, of, level, importance, largest: what the pooled models lean on, most first.
         notes: sentences to show, such as what changed against an earlier run.
@@ -138,6 +146,9 @@ class ReportContext:
     coverage: pd.DataFrame | None = None
     own_models: pd.DataFrame | None = None
     own_players: pd.DataFrame | None = None
+    combinations: pd.DataFrame | None = None
+    combination_quotes: pd.DataFrame | None = None
+    error_parts: pd.DataFrame | None = None
     readings: str | None = None
     importance: pd.DataFrame | None = None
     notes: Sequence[str] = ()
@@ -317,6 +328,13 @@ def _sliced_tables(context: ReportContext) -> dict[str, TableView | None]:
         "own_models": None,
         "own_models_long": table_view(own, OWN_COLUMNS, caption="Gain of own models by stat"),
         "own_players": None,
+        "error_parts": table_view(
+            context.error_parts, ERROR_COLUMNS, caption="What the remaining error is made of", tones=False
+        ),
+        "combinations": table_view(context.combinations, SUM_COLUMNS, caption="Sums of stats on fixed lines"),
+        "combination_quotes": table_view(
+            context.combination_quotes, SUM_QUOTE_COLUMNS, caption="Sums of stats on real quotes"
+        ),
     }
     if months is not None and len(months):
         named = months.assign(month=months["month"] + " " + months["split"])

@@ -88,6 +88,12 @@ COLUMNS: dict[str, Column] = {
     "gain_stacking": Column("Stacking", signed_share, par=0.0, lower_is_better=False),
     "gain_served": Column("Served", signed_share, par=0.0, lower_is_better=False),
     "crps": Column("CRPS", decimals(3)),
+    "crps_diff": Column("CRPS - joint", signed(4)),
+    "ladder_brier_diff": Column("Brier - joint", signed(5)),
+    "mse": Column("Squared error", decimals(2)),
+    "minutes": Column("Minutes", share),
+    "noise": Column("Noise of events", share),
+    "rest": Column("Efficiency and role", share),
     "line_set": Column("Lines"),
     "brier": Column("Brier", decimals(4)),
     "ladder_brier": Column("Ladder Brier", decimals(4)),
@@ -163,6 +169,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Role", "By expected minutes: starters 28 or more, rotation 15 or more, bench fewer."),
     ("Squared error gained", "How much less squared error than the pooled prior's, in units of the latter, all stats "
      "alike; the interval draws dates (of one player: games) with replacement."),
+    ("Minutes, noise, efficiency and role", "Shares of the mean squared error: what knowing the minutes played would "
+     "remove (a lower bound), what would be left if every event came independently of the others (an estimate), and "
+     "the rest, below 0 where results are more even than that."),
+    ("Joint, independent, direct", "A sum's distribution from the joint distribution of its parts, from the parts as "
+     "if they had nothing to do with one another, and from a forecast of the sum itself."),
     ("Brier score", "Mean squared gap between probability and result: 0 is perfect, a coin scores 0.25. "
      "Scores on different sets of lines do not compare."),
     ("Ladder Brier", "Brier score on a fixed set of lines, many of them easy; far lower than on bookmakers' lines."),
