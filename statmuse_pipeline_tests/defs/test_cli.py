@@ -40,6 +40,23 @@ def test_the_report_stands_alone_and_names_source_dataset_and_help(finished):
     assert len(list((project.data / "reports" / "reliability").glob("player-*.png"))) >= 50
 
 
+def test_the_error_is_split_up_and_sums_are_judged_next_to_their_rivals(finished):
+    project, _ = finished
+    parts = pd.read_parquet(project.data / "metrics" / "error_parts.parquet")
+    assert parts.groupby("split")["stat"].nunique().to_dict() == {"test": 8, "validation": 8}
+    assert np.allclose(parts[["minutes", "noise", "rest"]].sum(axis=1), 1)
+    assert (parts.loc[parts["stat"].isin(["PTS", "PRA"]), "minutes"] > 0).all()
+    assert (parts["noise"] > 0.3).all()
+    sums = pd.read_parquet(project.data / "metrics" / "combinations.parquet")
+    assert set(sums["stat"]) == {"PTS+REB", "PTS+AST", "REB+AST", "PTS+REB+AST"}
+    assert set(sums.loc[sums["stat"] == "PTS+REB+AST", "model"]) == {"joint", "independent", "direct"}
+    # In the demo league a good night lifts everything a player does.
+    assert (sums.loc[(sums["model"] == "independent") & (sums["split"] == "test"), "crps_diff"] > 0).all()
+    page = (project.data / "reports" / "index.html").read_text()
+    assert "What the remaining error is made of" in page
+    assert "Sums of stats on fixed lines" in page
+
+
 def test_a_second_run_trains_nobody_and_changes_no_result(finished):
     project, _ = finished
     kept = (

@@ -147,6 +147,30 @@ def own_players() -> pd.DataFrame:
     return table
 
 
+def error_parts() -> pd.DataFrame:
+    rows = [{"split": split, "stat": stat, "rows": 15000} for split in ("validation", "test") for stat in STATS]
+    shares = {"mse": 33.5, "minutes": 0.2766, "noise": 0.7132, "rest": 0.0102}
+    ends = {f"{name}_{end}": shares[name] + 0.01 * sign for name in ("minutes", "noise", "rest")
+            for end, sign in (("lo", -1), ("hi", 1))}  # fmt: skip
+    return pd.DataFrame(rows).assign(**shares, **ends)
+
+
+def combinations() -> pd.DataFrame:
+    rows = [
+        {"stat": stat, "split": split, "model": way, "rows": 15000, "ladder_brier": 0.05728 + gap, "crps": 3.708 + gap,
+         **{f"{score}_diff{end}": gap for score in ("ladder_brier", "crps") for end in ("", "_lo", "_hi")}}
+        for stat in ("PTS+REB", "PTS+REB+AST")
+        for split in ("validation", "test")
+        for way, gap in (("joint", 0.0), ("independent", 0.00009))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def combination_quotes() -> pd.DataFrame:
+    row = market().iloc[[0]].assign(stat="PTS+REB", split="validation", quotes=9572)
+    return pd.concat([row.assign(model="joint"), row.assign(model="independent")], ignore_index=True)
+
+
 @functools.cache
 def diagrams() -> dict[str, bytes]:
     generator, plotter = np.random.default_rng(0), ReliabilityPlotter()
@@ -182,6 +206,7 @@ def full_context(**changes: Any) -> ReportContext:
         "failures": pd.DataFrame({"player_name": ["Nobody Jr."], "stat": ["BLK"], "reason": ["no block in 61 games"]}),
         "tuning": pd.DataFrame({"family": ["xgboost"], "trials": [40], "value": [0.9512], "params": ["max_depth 3"]}),
         "months": months(), "coverage": coverage(), "own_models": own_models(), "own_players": own_players(),
+        "error_parts": error_parts(), "combinations": combinations(), "combination_quotes": combination_quotes(),
         "readings": "The test split was scored once for this configuration (1a1a1a1a).",
         "importance": pd.DataFrame({"name": ["usual_pts", "min_last"], "of": ["stats", "minutes"], "level": "tipoff",
                                     "importance": [0.0312, 0.2], "largest": ["PTS", "MIN"]}),

@@ -132,6 +132,15 @@ def test_the_gain_of_own_models_is_told_with_its_interval_and_players_by_what_th
     assert page.column(own, "95% interval")[0] == "+1.1% to +3.1%"
 
 
+def test_the_error_and_the_sums_are_told_by_split_with_their_intervals(page: Page) -> None:
+    table = "What the remaining error is made of"
+    assert page.column(table, "Minutes") == ["27.7%"] * 16
+    assert page.column(table, "Noise of events") == ["71.3%"] * 16
+    assert page.column(table, "95% interval")[0] == "26.7% to 28.7%"
+    assert page.column("Sums of stats on fixed lines", "Brier - joint") == ["+0.00000", "+0.00009"] * 4
+    assert page.column("Sums of stats on real quotes", "Model") == ["joint", "independent"]
+
+
 def test_the_key_figures_stand_at_the_top(page: Page) -> None:
     top = page.text[: page.text.index("Do the forecasts beat the market?")]
     for told in ("423", "104,641", "0.960", "0.964", "0.0775", "0.0042", "+1.4%", "-3.1% to +5.9%", "passed"):
@@ -275,7 +284,7 @@ def test_a_run_with_nothing_but_forecasts_says_what_is_missing() -> None:
     "part",
     ["families", "calibration", "market", "gate", "backtest_summary", "bankroll", "exclusions", "by_book", "by_stat",
      "unresolved", "worst_players", "failures", "tuning", "months", "coverage", "own_models", "own_players",
-     "importance"],
+     "importance", "error_parts", "combinations", "combination_quotes"],
 )  # fmt: skip
 def test_any_single_part_may_be_missing_or_empty(part: str, context: ReportContext) -> None:
     missing = Page(render_report(replace(context, **{part: None})))
