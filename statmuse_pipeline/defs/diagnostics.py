@@ -42,7 +42,7 @@ def combination_tables(
 
     from statmuse_pipeline.evaluation.combinations import score_sum, sum_outcomes
 
-    joints = Pooled.read(workspace).joints
+    joints = Pooled.read(workspace).known_joints
     pra = read_quotes(workspace)
     pra = pra[pra["stat"] == Stat.PRA].assign(stat="+".join(Stat.PRA.parts))
     quotes = pd.concat([read_quotes(workspace, "combinations"), pra], ignore_index=True)

@@ -200,7 +200,7 @@ class Pooled:
     Attributes:
         dispersions: how wide distributions are.
         calibrators: maps of their probabilities, where one helps.
-        joints: how points, rebounds and assists of one game go together.
+        joints: how points, rebounds and assists of one game go together; empty in what an earlier version learned.
     """
 
     dispersions: "Mapping[InformationLevel, Mapping[Stat, DispersionModel]]"
@@ -209,16 +209,9 @@ class Pooled:
 
     @classmethod
     def read(cls, workspace: Workspace) -> "Pooled":
-        """What `pooled_models` learned.
-
-        Raises:
-            PipelineError: when nothing was, or by a version that knew less.
-        """
+        """What `pooled_models` learned."""
         workspace.shelf.require("pooled", made_by="statmuse train")
-        told = json.loads((workspace.shelf.folder("pooled") / "shapes.json").read_text())
-        if "joint" not in told:
-            raise PipelineError("The pooled models are of an earlier version: run `statmuse train` first.")
-        return cls.of(told)
+        return cls.of(json.loads((workspace.shelf.folder("pooled") / "shapes.json").read_text()))
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "Pooled":
@@ -242,6 +235,17 @@ class Pooled:
             },
             {InformationLevel(level): JointModel.from_dict(joint) for level, joint in told.get("joint", {}).items()},
         )
+
+    @property
+    def known_joints(self) -> "Mapping[InformationLevel, JointModel]":
+        """The joint distribution of every level.
+
+        Raises:
+            PipelineError: when there is none yet.
+        """
+        if not self.joints:
+            raise PipelineError("Sums of stats are not learned yet: run `statmuse train` first.")
+        return self.joints
 
     def distribution(self, mean: "np.ndarray", stat: Stat, level: InformationLevel, minutes: "np.ndarray") -> Any:
         """Calibrated predictive distributions round the given means [n], given the expected minutes [n]."""

@@ -158,7 +158,8 @@ def _make(
     models = served_models(workspace, players)
     forecasts = forecast_upcoming(features, earlier_rows(workspace, players, night.day), models, at, workspace.stats)
     quoted = [item for item in Combination if (quotes["stat"] == item).any()]
-    quotable = Quotable(forecasts, combine(forecasts, Pooled.read(workspace).joints, quoted))
+    joints = Pooled.read(workspace).known_joints if quoted else {}
+    quotable = Quotable(forecasts, combine(forecasts, joints, quoted))
     market = _with_market(workspace, quotes, history, quotable)
     lines = price_lines(quotable, market, average_lines(forecasts, features), night.now)
     done = night.now if night.clock == ARCHIVE else workspace.settings.now()
@@ -177,10 +178,13 @@ def _with_market(
     at = forecasts.frame[["game_id", "player_id", "stat", "level"]]
     asked = quotes.drop(columns="level").merge(at, on=["game_id", "player_id", "stat"], how="inner")
     asked = asked.assign(p_over=forecasts.over(asked), p_push=forecasts.push(asked))
-    resolved = all(workspace.shelf.receipt(f"quotes/{season}") for season in workspace.settings.seasons)
+    receipts = [workspace.shelf.receipt(f"quotes/{season}") for season in workspace.settings.seasons]
+    of_sums = asked["stat"].isin(list(Combination)).any()
+    # Quotes of a season that an earlier version resolved are without those of sums.
+    of_sums &= all(receipt and "combinations.parquet" in receipt.outputs for receipt in receipts)
     earlier = asked.head(0)
-    if resolved and len(asked):
-        kinds = ("quotes", "combinations") if asked["stat"].isin(list(Combination)).any() else ("quotes",)
+    if all(receipts) and len(asked):
+        kinds = ("quotes", "combinations") if of_sums else ("quotes",)
         known = pd.concat([read_quotes(workspace, kind) for kind in kinds], ignore_index=True)
         earlier = with_actuals(known, history)
     weights = no_weights()

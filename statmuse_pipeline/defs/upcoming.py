@@ -99,7 +99,7 @@ def forecast_of(
     if isinstance(wanted, Combination):
         from statmuse_pipeline.combinations import combine
 
-        combined = combine(forecasts, Pooled.read(workspace).joints, (wanted,))
+        combined = combine(forecasts, Pooled.read(workspace).known_joints, (wanted,))
         keys, distribution = combined.keys(wanted), combined.distributions.get(wanted)
     else:
         keys, distribution = forecasts.keys(wanted), forecasts.distributions.get(wanted)
