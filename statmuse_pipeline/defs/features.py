@@ -1,7 +1,9 @@
 """Leak-free features, one Parquet file a season."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -10,7 +12,13 @@ from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import column_schema, markdown_table
 from statmuse_pipeline.defs.partitions import EARLIER_SEASONS, ONE_RUN, SEASONS
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.versions import code_version, fingerprint
+from statmuse_pipeline.receipts import Shelf
+from statmuse_pipeline.versions import code_version, fingerprint, library_versions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from statmuse_pipeline.features.minutes import Files
 
 
 @dg.asset(
@@ -32,10 +40,8 @@ def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
 
     seasons = sorted(context.partition_keys)
     versions = {season: features_version(workspace, season) for season in seasons}
+    stale = [season for season in seasons if not _is_fresh(workspace, season)]
     receipts = {season: workspace.shelf.receipt(f"features/{season}") for season in seasons}
-    stale = [
-        season for season in seasons if (receipt := receipts[season]) is None or receipt.inputs != versions[season]
-    ]
     if stale:
         table = _build(workspace, last=stale[-1])
         for season in stale:
@@ -62,18 +68,55 @@ def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
     )
 
 
-def _build(workspace: Workspace, last: str) -> Any:
-    from statmuse_pipeline.features.minutes import add_minutes_forecasts
+def _build(workspace: Workspace, last: str) -> "pd.DataFrame":
+    """The table up to that season: what is on the shelf of the seasons before the first stale one, the rest anew."""
+    import pandas as pd
+
+    from statmuse_pipeline.features.minutes import add_minutes_forecasts, catalog
     from statmuse_pipeline.features.table import build_features
     from statmuse_pipeline.warehouse import read
 
     seasons = [label for label in workspace.settings.seasons if label <= last]
-    features = build_features(
+    stale = next(place for place, label in enumerate(seasons) if not _is_fresh(workspace, label))
+    fresh = build_features(
         read.player_games(workspace.engine, seasons),
         read.games(workspace.engine, seasons),
         read.players(workspace.engine),
+        seasons=seasons[stale:],
     )
-    return add_minutes_forecasts(features, seed=workspace.settings.seed, earlier=earlier_models(workspace))
+    known = []
+    for label in seasons[:stale]:
+        workspace.shelf.require(f"features/{label}", made_by="statmuse train")
+        known.append(pd.read_parquet(workspace.shelf.folder(f"features/{label}") / "features.parquet"))
+    forecast = [feature.name for feature in catalog()]
+    table = pd.concat([*(rows.drop(columns=forecast) for rows in known), fresh], ignore_index=True)
+    return add_minutes_forecasts(
+        table, workspace.settings.seed, earlier_models(workspace), partial(_remembered_fit, workspace.shelf)
+    )
+
+
+def _is_fresh(workspace: Workspace, season: str) -> bool:
+    receipt = workspace.shelf.receipt(f"features/{season}")
+    return receipt is not None and receipt.inputs == features_version(workspace, season)
+
+
+def _remembered_fit(shelf: Shelf, fit: str, inputs: str, make: "Callable[[], Files]") -> "Files":
+    """The files of a fit of minutes as they lie on the shelf, made anew where they were made from something else."""
+    name = f"minutes/{fit}"
+    wanted = fingerprint(
+        {"inputs": inputs, "code": code_version("features/minutes.py"), "libraries": library_versions()}
+    )
+    receipt = shelf.receipt(name)
+    if receipt is None or receipt.inputs != wanted:
+
+        def write(folder: Path) -> dict[str, Any]:
+            for file, content in make().items():
+                (folder / file).write_bytes(content)
+            return {}
+
+        shelf.put(name, wanted, write)
+    receipt = shelf.require(name, made_by="statmuse train")
+    return {file: (shelf.folder(name) / file).read_bytes() for file in receipt.outputs}
 
 
 def features_version(workspace: Workspace, season: str) -> str:

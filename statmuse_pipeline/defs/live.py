@@ -21,6 +21,7 @@ renewal.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,11 @@ from statmuse_pipeline.defs.partitions import ONE_RUN, PLAYERS
 from statmuse_pipeline.defs.players import (
     CALIBRATORS,
     by_player,
-    choose_calibrators,
+    player_calibration,
     train_config,
     tuned_parameters,
 )
-from statmuse_pipeline.defs.pooled import KEYS, Pooled, pooled_models, prior_column
+from statmuse_pipeline.defs.pooled import KEYS, pooled_models, prior_column
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import ELIGIBLE_GAMES, InformationLevel, Stat, player_id_of, player_key
 from statmuse_pipeline.versions import code_version, fingerprint, library_versions
@@ -44,7 +45,7 @@ from statmuse_pipeline.versions import code_version, fingerprint, library_versio
 if TYPE_CHECKING:
     import pandas as pd
 
-    from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
+    from statmuse_pipeline.calibration.isotonic import Decision, IsotonicCalibrator
     from statmuse_pipeline.modeling.player_model import PlayerModel
 
 LIVE = "live"
@@ -143,40 +144,40 @@ def train_live(workspace: Workspace, keys: Sequence[str], told: Told) -> list[st
     import pandas as pd
 
     from statmuse_pipeline.datasets.split import split_by_player
-    from statmuse_pipeline.modeling.train import train_players
+    from statmuse_pipeline.modeling.train import side_by_side
+    from statmuse_pipeline.player_calibration import COLUMNS, train_calibrated
     from statmuse_pipeline.registry.metadata import record_models
 
     wanted = {player_id_of(key): key for key in keys}
-    versions, pooled = live_versions(workspace), Pooled.read(workspace)
+    versions = live_versions(workspace)
     receipt = workspace.shelf.require(HISTORY, made_by="dagster job launch -j nightly")
     rows = pd.read_parquet(workspace.shelf.folder(HISTORY) / "rows.parquet")
     rows = rows[rows["player_id"].isin(wanted) & (rows["min"] > 0)].reset_index(drop=True)
-    groups = by_player(rows.assign(split=split_by_player(rows)))
-    common = {"dataset_version": receipt.inputs[:16], "libraries": library_versions()}
+    groups = by_player(rows.assign(split=split_by_player(rows))[list(COLUMNS)])
+    work = partial(train_calibrated, config=train_config(workspace), calibration=player_calibration(workspace))
+    training = side_by_side(list(groups.items()), work, workspace.settings.workers)
+    common = {"dataset_version": receipt.inputs[:16], "libraries": library_versions(), "kind": LIVE}
     done: list[str] = []
-    training = train_players(groups.items(), train_config(workspace), workers=workspace.settings.workers)
-    for player, model in workspace.progress(training, len(groups), "Training live models"):
+    for player, made in workspace.progress(training, len(groups), "Training live models"):
         key = wanted[player]
-        own = {**common, "player_key": key, "player_id": player, "fingerprint": versions.get(key), "kind": LIVE}
-        if isinstance(model, str):
-            facts: dict[str, Any] = {"failure": model}
-            records = [{**own, "stat": "all", "metrics": {}, "features": [], "failure": model}]
+        own = {**common, "player_key": key, "player_id": player, "fingerprint": versions.get(key)}
+        if isinstance(made, str):
+            facts: dict[str, Any] = {"failure": made}
+            records = [{**own, "stat": "all", "metrics": {}, "features": [], "failure": made}]
         else:
-            played = groups[player]
-            kept = _calibrators(workspace, played, model, pooled)
-            artefact = workspace.artefacts.put(f"{key}-live", {**model.to_files(), CALIBRATORS: kept})
+            model, decisions = made
+            artefact = workspace.artefacts.put(f"{key}-live", {**model.to_files(), CALIBRATORS: _kept(decisions)})
             place = {"artefact": artefact.path, "sha256": artefact.sha256}
             records = [{**record, **own, **place} for record in model.records() if record["kind"] == "served"]
-            facts = {"games": len(played), "stats fitted": len(model.stats)}
+            facts = {"games": len(groups[player]), "stats fitted": len(model.stats)}
         record_models(workspace.engine, pd.DataFrame(records))
         told(key, facts)
         done.append(key)
     return done
 
 
-def _calibrators(workspace: Workspace, rows: "pd.DataFrame", model: "PlayerModel", pooled: Pooled) -> bytes:
+def _kept(decisions: "Mapping[str, Decision]") -> bytes:
     """The calibrators of one player that help on his newest games, as JSON."""
-    decisions = choose_calibrators(workspace.stats, rows[rows["split"] == "validation"], model, pooled)
     kept = {stat: decision.calibrator.to_dict() for stat, decision in decisions.items() if decision.calibrator}
     return json.dumps(kept, sort_keys=True).encode()
 
@@ -220,7 +221,7 @@ def live_versions(workspace: Workspace) -> dict[str, str]:
             "pooled": workspace.shelf.require("pooled", made_by="statmuse train").outputs,
             "tuning": workspace.shelf.require("tuning", made_by="statmuse train").facts,
             "stats": list(workspace.stats),
-            "code": code_version("modeling", "calibration", "defs/live.py"),
+            "code": code_version("modeling", "calibration", "player_calibration.py", "defs/live.py"),
         }
     )
     outcomes = games[[*KEYS, "game_date", "min", *(stat.column for stat in Stat)]]

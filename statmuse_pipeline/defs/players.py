@@ -11,27 +11,24 @@ from statmuse_pipeline.defs.partitions import ONE_RUN, PLAYERS
 from statmuse_pipeline.defs.pooled import (
     KNOWN_BEFORE_TEST,
     Pooled,
-    ladder_pairs,
     pooled_models,
     read_history,
 )
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts
-from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Stat, player_id_of, prior_column
+from statmuse_pipeline.domain import Stat, player_id_of
 from statmuse_pipeline.settings import Settings
 from statmuse_pipeline.versions import code_version, fingerprint, library_versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from statmuse_pipeline.calibration.isotonic import Decision, IsotonicCalibrator
+    from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
     from statmuse_pipeline.modeling.player_model import PlayerModel
     from statmuse_pipeline.modeling.train import TrainConfig
+    from statmuse_pipeline.player_calibration import PlayerCalibration
 
 CALIBRATORS = "calibrators.json"
-
-CALIBRATOR_BINS = 12
-"""Bins of a player's isotonic map: as many pairs in each from 50 to 80 games as it is pulled by."""
 
 
 @dg.asset(deps=[pooled_models], group_name="training", kinds={"optuna"}, owners=OWNERS)
@@ -140,14 +137,15 @@ def player_calibrators(
     rows = read_history(workspace, KNOWN_BEFORE_TEST)
     validation = rows[(rows["split"] == "validation") & (rows["min"] > 0)]
     validation_of = by_player(validation)
-    pooled = Pooled.read(workspace)
+    calibration = player_calibration(workspace)
     models = load_models(workspace, [player_id_of(key) for key in keys])
     common = _common_record(workspace)
     records: list[dict[str, Any]] = []
     kept = 0
     for key in workspace.progress(keys, len(keys), "Calibrating players"):
         player = player_id_of(key)
-        decisions = choose_calibrators(workspace.stats, validation_of.get(player), models.get(player), pooled)
+        known = validation_of.get(player)
+        decisions = {} if known is None else calibration.decide(known, models.get(player))
         chosen = {stat: told.calibrator.to_dict() for stat, told in decisions.items() if told.calibrator}
         kept += len(chosen)
         content = json.dumps(chosen, sort_keys=True).encode()
@@ -160,33 +158,19 @@ def player_calibrators(
             records.append({**own, "stat": "all", "metrics": {}, "failure": "no game in validation"})
         for stat, told in decisions.items():
             metrics = {"brier_before": told.brier_before, "brier_after": told.brier_after}
-            known = {name: value for name, value in metrics.items() if value == value}
-            records.append({**own, "stat": stat, "metrics": known, "failure": None if told.kept else told.reason})
+            measured = {name: value for name, value in metrics.items() if value == value}
+            records.append({**own, "stat": stat, "metrics": measured, "failure": None if told.kept else told.reason})
         context.add_asset_metadata({"kept": len(chosen)}, partition_key=key)
     record_models(workspace.engine, pd.DataFrame(records))
     return dg.MaterializeResult(metadata={"players": len(keys), "calibrators kept": kept})
 
 
-def choose_calibrators(
-    stats: Sequence[Stat], rows: "pd.DataFrame | None", model: "PlayerModel | None", pooled: Pooled
-) -> "dict[str, Decision]":
-    """Stat -> whether one player's served forecasts need a calibrator of their own, judged on validation rows."""
-    from statmuse_pipeline.calibration.isotonic import choose_calibrator
+def player_calibration(workspace: Workspace) -> "PlayerCalibration":
+    """Chooses calibrators, given the shapes of all players."""
+    from statmuse_pipeline.player_calibration import LEVEL, PlayerCalibration
 
-    decisions: dict[str, Any] = {}
-    if rows is None:
-        return decisions
-    members = model.members(rows) if model else {}
-    minutes = rows[EXPECTED_MINUTES[InformationLevel.TIPOFF]].to_numpy(dtype=float)
-    for stat in stats:
-        mean = rows[prior_column(stat, InformationLevel.TIPOFF)].to_numpy(dtype=float)
-        if model and stat in members:
-            mean = model.stats[stat].means_from(members[stat], mean)[:, -1]
-        forecast = pooled.distribution(mean, stat, InformationLevel.TIPOFF, minutes)
-        actual = rows[stat.column].to_numpy(dtype=float)
-        pairs = ladder_pairs(forecast, stat, actual, rows["game_date"].to_numpy())
-        decisions[stat.value] = choose_calibrator(*pairs, bins=CALIBRATOR_BINS)
-    return decisions
+    pooled = Pooled.read(workspace)
+    return PlayerCalibration(workspace.stats, pooled.dispersions[LEVEL], pooled.calibrators[LEVEL])
 
 
 def by_player(rows: "pd.DataFrame") -> "dict[int, pd.DataFrame]":
@@ -246,7 +230,7 @@ def training_version(workspace: Workspace) -> str:
             "pooled": pooled.outputs,
             "tuning": tuning.facts,
             "stats": list(workspace.stats),
-            "code": code_version("modeling", "calibration", "defs/players.py"),
+            "code": code_version("modeling", "calibration", "player_calibration.py", "defs/players.py"),
         }
     )
 

@@ -15,7 +15,6 @@ from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts, training_dataset
 from statmuse_pipeline.domain import (
     EXPECTED_MINUTES,
-    LADDER,
     LARGEST_COUNT,
     MINIMUM_HISTORY,
     InformationLevel,
@@ -107,6 +106,7 @@ def _shapes(rows: "pd.DataFrame", priors: "pd.DataFrame") -> tuple[dict[str, Any
     """Dispersions learned on train, isotonic calibrators on validation, a stat and level each."""
     from statmuse_pipeline.calibration.isotonic import choose_calibrator
     from statmuse_pipeline.modeling.distribution import DispersionModel
+    from statmuse_pipeline.player_calibration import ladder_pairs
 
     shapes: dict[str, Any] = {}
     decisions: list[dict[str, Any]] = []
@@ -156,15 +156,6 @@ def _joints(rows: "pd.DataFrame", priors: "pd.DataFrame", pooled: "Pooled") -> d
             )
         joints[level.value] = joint.to_dict()
     return joints
-
-
-def ladder_pairs(forecast: Any, stat: Stat, actual: "np.ndarray", dates: "np.ndarray") -> "tuple[np.ndarray, ...]":
-    """P(over) on every ladder line, what happened, and the day: arrays of rows x lines."""
-    import numpy as np
-
-    lines = np.asarray(LADDER[stat])
-    p = np.column_stack([forecast.over(line) for line in lines])
-    return p.ravel(), (actual[:, None] > lines).astype(float).ravel(), np.repeat(dates, len(lines))
 
 
 def dataset_rows(workspace: Workspace, splits: Sequence[str]) -> "pd.DataFrame":

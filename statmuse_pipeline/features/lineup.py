@@ -38,9 +38,7 @@ _ENOUGH = 1e-9
 """Weight of the mean over all earlier games, which serves where none of them was alike."""
 
 
-def lineup_features(
-    rows: Rows, history: History, members: Members, tonight: TakePart, wanted: np.ndarray | None = None
-) -> Columns:
+def lineup_features(rows: Rows, history: History, members: Members, tonight: TakePart, wanted: np.ndarray) -> Columns:
     """Minutes in like earlier games, how far they lie from the usual ones, and how many like games there were.
 
     Args:
@@ -48,9 +46,8 @@ def lineup_features(
         history: `rolling.player_history(rows)`.
         members: `rotation.team_members(rows, history)`.
         tonight: `rotation.take_part(rows, history, members)`.
-        wanted: mask of the rows to compute, all when left out; the others are NaN. Most of a table's time goes here.
+        wanted: mask of the rows to compute; the others are NaN. Most of a table's time goes here.
     """
-    wanted = np.ones(len(rows), dtype=bool) if wanted is None else wanted
     present = _mates(rows, tonight.team_game, tonight.player, tonight.minutes)
     healthy = (members.expected["min"] >= ROTATION_MINUTES) & (members.missed == 0)
     expected = _mates(rows, members.team_game[healthy], members.player[healthy], members.expected["min"][healthy])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -154,8 +155,21 @@ def _inputs(features: pd.DataFrame, level: InformationLevel) -> np.ndarray:
     return features[list(INPUTS[level])].to_numpy(np.float32)
 
 
+Files = dict[str, bytes]
+Remember = Callable[[str, str, Callable[[], Files]], Files]
+"""(name of a fit, fingerprint of all it is made from, how) -> what it gives, or gave before for that fingerprint."""
+
+
+def fit_anew(name: str, inputs: str, make: Callable[[], Files]) -> Files:
+    """A `Remember` that remembers nothing."""
+    return make()
+
+
 def add_minutes_forecasts(
-    features: pd.DataFrame, seed: int, earlier: Mapping[InformationLevel, MinutesModel] | None = None
+    features: pd.DataFrame,
+    seed: int,
+    earlier: Mapping[InformationLevel, MinutesModel] | None = None,
+    remember: Remember = fit_anew,
 ) -> pd.DataFrame:
     """The table with `exp_min_pregame`, `tip_mates_exp_min` and `tip_exp_min`, walk-forward.
 
@@ -168,19 +182,22 @@ def add_minutes_forecasts(
         seed: of the fits.
         earlier: models of `learn_earlier`, of seasons that had ended before these began: they serve before the first
             fit, and every fit starts from them.
+        remember: keeps fits: from one night to the next none is made from anything else.
     """
     start = earlier or {}
-    table = _with_pregame(features, seed, start.get(InformationLevel.PREGAME))
-    tipoff = _walk_forward(table, InformationLevel.TIPOFF, seed, start.get(InformationLevel.TIPOFF))
+    table = _with_pregame(features, seed, start.get(InformationLevel.PREGAME), remember)
+    tipoff = _walk_forward(table, InformationLevel.TIPOFF, seed, start.get(InformationLevel.TIPOFF), remember)
     table = table.assign(tip_exp_min=tipoff)
     return features.assign(**{feature.name: table[feature.name] for feature in catalog()})
 
 
-def _with_pregame(features: pd.DataFrame, seed: int, start: MinutesModel | None) -> pd.DataFrame:
+def _with_pregame(
+    features: pd.DataFrame, seed: int, start: MinutesModel | None, remember: Remember = fit_anew
+) -> pd.DataFrame:
     """Keys and inputs, with the walk-forward forecasts before the day and their sums over mates."""
     inputs = dict.fromkeys((*_TIPOFF_INPUTS, *FEATURE_KEYS, "min"))
     table = features[[name for name in inputs if name in features]]
-    table = table.assign(exp_min_pregame=_walk_forward(table, InformationLevel.PREGAME, seed, start))
+    table = table.assign(exp_min_pregame=_walk_forward(table, InformationLevel.PREGAME, seed, start, remember))
     return table.assign(tip_mates_exp_min=_mates_forecast(table))
 
 
@@ -217,24 +234,42 @@ def _mates_forecast(table: pd.DataFrame) -> np.ndarray:
     return mates.where(table["tip_mates_min"].notna()).to_numpy(np.float32)
 
 
-def _walk_forward(table: pd.DataFrame, level: InformationLevel, seed: int, earlier: MinutesModel | None) -> np.ndarray:
+def _walk_forward(
+    table: pd.DataFrame, level: InformationLevel, seed: int, earlier: MinutesModel | None, remember: Remember
+) -> np.ndarray:
     """Forecasts of one level, float32, aligned with the table."""
     dates = table["game_date"].to_numpy("datetime64[D]")
     known = table["min"].notna().to_numpy()
-    before = table["min_ewm_10"].to_numpy(np.float64) if earlier is None else earlier.predict(table)
-    forecasts = before.astype(np.float32)
+    periods = _periods(dates, known)
+    forecasts = table["min_ewm_10"].to_numpy(np.float32).copy()
+    if earlier is not None:
+        before = dates < (periods[0][0] if periods else dates.max() + 1)
+        forecasts[before] = earlier.predict(table[before])
 
     def forecast(period: tuple[np.datetime64, np.datetime64]) -> None:
         start, end = period
         now = (dates >= start) & (dates < end)
-        model = MinutesModel.fit(table[known & (dates < start)], level, seed, start=earlier)
-        forecasts[now] = model.predict(table[now])
+        rows = table[known & (dates < start)]
+        inputs = _made_from(rows, level, seed, earlier)
+        files = remember(
+            f"{level.value}-{start}", inputs, lambda: MinutesModel.fit(rows, level, seed, start=earlier).to_bytes()
+        )
+        forecasts[now] = MinutesModel.from_bytes(files).predict(table[now])
 
     # A fit runs on one thread, so that its bytes do not depend on the machine; the fits run side by side,
     # the largest first.
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        list(pool.map(forecast, reversed(_periods(dates, known))))
+        list(pool.map(forecast, reversed(periods)))
     return forecasts
+
+
+def _made_from(rows: pd.DataFrame, level: InformationLevel, seed: int, start: MinutesModel | None) -> str:
+    """Fingerprint of everything that goes into a fit on these rows."""
+    digest = hashlib.sha256(f"{level.value} {seed}".encode())
+    digest.update(_inputs(rows, level).tobytes())
+    digest.update(rows[["min", "min_ewm_10", "games_before"]].to_numpy(np.float32).tobytes())
+    digest.update(start.to_bytes()["minutes.ubj"] if start else b"")
+    return digest.hexdigest()
 
 
 def _periods(dates: np.ndarray, known: np.ndarray) -> list[tuple[np.datetime64, np.datetime64]]:

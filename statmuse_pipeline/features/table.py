@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -29,6 +31,7 @@ def build_features(
     upcoming: pd.DataFrame | None = None,
     *,
     only_upcoming: bool = False,
+    seasons: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Features of every player-game from what was known before its day (`tip_` columns: when the ball went up).
 
@@ -40,6 +43,7 @@ def build_features(
             player known to miss the game: he counts in his team mates' tip-off columns and gets no row). All players
             expected to play should be listed; without `out`, tip-off columns of these rows are missing.
         only_upcoming: give the rows to be played alone, in a third of the time.
+        seasons: give the rows of these seasons alone, in half the time for one of four; all when left out.
 
     Returns:
         FEATURE_KEYS, TARGETS (int64; float64 with NaN in rows to be played) and float32 features as in
@@ -50,6 +54,9 @@ def build_features(
         PipelineError: when there are no rows, a player-game stands twice, or upcoming rows lie in the past.
     """
     rows = prepare_rows(player_games, players, upcoming)
+    wanted = np.ones(len(rows), dtype=bool) if seasons is None else rows.frame["season"].isin(seasons).to_numpy()
+    if only_upcoming:
+        wanted &= rows.upcoming
     history = rolling.player_history(rows)
     members = rotation.team_members(rows, history)
     tonight = rotation.take_part(rows, history, members)
@@ -63,7 +70,7 @@ def build_features(
         **opponent.opponent_features(rows, history),
         **rotation.role_features(rows, history, members),
         **availability.availability_features(rows, history, members, tonight),
-        **lineup.lineup_features(rows, history, members, tonight, rows.upcoming if only_upcoming else None),
+        **lineup.lineup_features(rows, history, members, tonight, wanted),
     }
     values = np.column_stack([column.astype(np.float32) for column in columns.values()])
     whole = "float64" if rows.upcoming.any() else "int64"
@@ -74,7 +81,7 @@ def build_features(
         ],
         axis=1,
     )
-    kept = ~rows.out & (rows.upcoming | (not only_upcoming))
+    kept = ~rows.out & wanted
     return table if kept.all() else table[kept].reset_index(drop=True)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,8 @@ from statmuse_pipeline.modeling.residuals import (
     scale_of,
     stat_inputs,
 )
+
+Made = TypeVar("Made")
 
 _STATS = tuple(Stat)
 
@@ -251,38 +254,44 @@ def _errors(means: np.ndarray, actual: np.ndarray) -> dict[str, Any]:
 def train_players(
     groups: Iterable[tuple[int, pd.DataFrame]], config: TrainConfig, workers: int = 2
 ) -> Iterator[tuple[int, PlayerModel | str]]:
-    """Train players side by side in processes, or wherever a surrounding `joblib.parallel_config` says.
-
-    Args:
-        groups: (player_id, rows) as for `train_player`; columns that training does not need are dropped before they
-            travel to a worker.
-        config: how.
-        workers: processes; 1 trains in this one.
-
-    Yields:
-        (player_id, model), or (player_id, reason) for a player that could not be trained at all, in the order of
-        `groups` and as they get done.
-    """
+    """`train_player` for many, `side_by_side`; columns that training does not need do not travel to a worker."""
     needed = list(columns_needed())
     slim = [(player, rows[[name for name in needed if name in rows]]) for player, rows in groups]
+    return side_by_side(slim, partial(train_player, config=config), workers)
+
+
+def side_by_side(
+    groups: Sequence[tuple[int, pd.DataFrame]], work: Callable[[int, pd.DataFrame], Made], workers: int = 2
+) -> Iterator[tuple[int, Made | str]]:
+    """Work on players side by side in processes, or wherever a surrounding `joblib.parallel_config` says.
+
+    Args:
+        groups: (player_id, rows), which travel to a worker.
+        work: what to do with them; it travels too, and may be done twice.
+        workers: processes; 1 works in this one.
+
+    Yields:
+        (player_id, what `work` made), or (player_id, reason) for a player for whom it failed, in the order of
+        `groups` and as they get done.
+    """
     done = 0
     for _ in range(2):
         try:
             pool = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="4*n_jobs", batch_size=4)
-            for result in pool(delayed(_train_one)(player, rows, config) for player, rows in slim[done:]):
+            for result in pool(delayed(_one)(work, player, rows) for player, rows in groups[done:]):
                 done += 1
                 yield result
         except TerminatedWorkerError:
             # A worker was killed (memory, a signal). Training is repeatable, so the rest gets one new pool.
             continue
         return
-    for player, _rows in slim[done:]:
+    for player, _rows in groups[done:]:
         yield player, "the training process was killed twice: give it more memory or fewer workers"
 
 
-def _train_one(player_id: int, rows: pd.DataFrame, config: TrainConfig) -> tuple[int, PlayerModel | str]:
+def _one(work: Callable[[int, pd.DataFrame], Made], player_id: int, rows: pd.DataFrame) -> tuple[int, Made | str]:
     try:
         with threadpool_limits(1):
-            return player_id, train_player(player_id, rows, config)
+            return player_id, work(player_id, rows)
     except Exception as error:
         return player_id, str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"

@@ -110,14 +110,16 @@ class RawStore:
         moment = datetime.strptime(match["moment"], _MOMENT).replace(tzinfo=UTC)
         return StoredResponse(content, moment, url, file)
 
-    def requests(self, endpoint: str, season: str) -> list[dict[str, str]]:
-        """The parameters of every request whose answers are kept, in no particular order.
+    def requests(self, endpoint: str, season: str, *, kind: str = USABLE) -> list[dict[str, str]]:
+        """The parameters of every request to which there is an answer of that kind, in no particular order.
 
         Raises:
             SourceError: when a request's description is damaged.
         """
         found = []
         for file in sorted((self.root / endpoint / season).glob("*/request.json")):
+            if _newest(file.parent, kind) is None:
+                continue
             try:
                 found.append(dict(json.loads(file.read_text())["parameters"]))
             except (OSError, ValueError, KeyError, TypeError) as error:

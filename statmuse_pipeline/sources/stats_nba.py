@@ -6,7 +6,7 @@ import hashlib
 import logging
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 import pandas as pd
@@ -23,8 +23,8 @@ from statmuse_pipeline.sources.source import (
     schedule_frame,
 )
 from statmuse_pipeline.sources.stats_nba_answers import official_schedule, rosters, schedule_from_matchups
-from statmuse_pipeline.sources.stats_nba_client import ServiceFailing, StatsNbaClient
-from statmuse_pipeline.sources.stats_nba_logs import season_game_logs, single_player_logs
+from statmuse_pipeline.sources.stats_nba_client import Answer, ServiceFailing, StatsNbaClient
+from statmuse_pipeline.sources.stats_nba_logs import PlayerLogs, season_game_logs, single_player_logs
 
 FIRST_SEASON = 1996
 """Plus-minus is published from 1996-97 on."""
@@ -140,50 +140,66 @@ class StatsNbaSource:
             raise SourceError(f"stats.nba.com has no usable season {season}: choose SEASONS from {first} to {last}.")
 
     def _restore(self, payload: SeasonPayload) -> SeasonPayload:
-        """The newest stored season with the parts merged into it that were fetched after it."""
-        store, fetched_at = self.client.store, payload.fetched_at
+        """The newest stored season with the parts merged into it that were fetched after it.
+
+        Single players are merged one by one: whoever was asked for together with them came at another moment anyway.
+        """
+        store, fetched_at, season = self.client.store, payload.fetched_at, payload.season
         assert store is not None
         assert fetched_at is not None
-        parts = []
-        for parameters in store.requests("leaguegamelog", payload.season):
-            since = parameters.get("DateFrom")
-            if since and not parameters.get("DateTo") and parameters.get("PlayerOrTeam") == "P":
-                part = self._download(payload.season, datetime.strptime(since, "%m/%d/%Y").date(), payload)
-                parts.append((part.fetched_at or fetched_at, part))
-        for moment, part in sorted(parts, key=lambda each: each[0]):
-            if moment > fetched_at:
-                payload = merge_increment(payload, part)
+        parts = [
+            self._download(season, since, payload)
+            for parameters in store.requests("leaguegamelog", season)
+            if (since := _since(parameters)) and not parameters.get("DateTo") and parameters.get("PlayerOrTeam") == "P"
+        ]
+        for parameters in store.requests("playergamelogs", season):
+            since = _since(parameters)
+            found = single_player_logs(self.client, season, [int(parameters["PlayerID"])], 1, since)
+            if found is not None:
+                parts.append(self._payload(season, since, payload, found.game_logs, found.last, found.player_ids))
+        later = [(part.fetched_at, part) for part in parts if part.fetched_at and part.fetched_at > fetched_at]
+        for _, part in sorted(later, key=lambda each: each[0]):
+            payload = merge_increment(payload, part)
         return payload
 
     def _download(self, season: str, since: date | None, known: SeasonPayload | None = None) -> SeasonPayload:
         self._require(season)
-        player_ids: tuple[int, ...] | None = None
         try:
             answer = season_game_logs(self.client, season, since)
-            logs, url, fetched_at = answer.content, answer.url, answer.fetched_at
+            payload = self._payload(season, since, known, answer.content, answer)
         except ServiceFailing as error:
-            logs, player_ids, url, fetched_at = self._single_players(season, since, error)
+            found = self._single_players(season, since, error)
+            payload = self._payload(season, since, known, found.game_logs, found.last, found.player_ids)
+        return self._restore(payload) if self.client.replay and since is None else payload
+
+    def _payload(
+        self,
+        season: str,
+        since: date | None,
+        known: SeasonPayload | None,
+        logs: pd.DataFrame,
+        answer: Answer[pd.DataFrame],
+        player_ids: tuple[int, ...] | None = None,
+    ) -> SeasonPayload:
+        """These game logs with the schedule and players that they need and `known` lacks."""
         if logs.empty and since is None:
             raise SourceError(f"stats.nba.com has no regular-season games of {season}: take it out of SEASONS.")
         schedule = schedule_frame() if known and _covers(known.schedule, logs) else self._schedule(season, logs, since)
         new = known is None or not set(logs["PLAYER_ID"]) <= set(known.players["PLAYER_ID"])
         players = self._players(season, logs) if new else player_frame()
-        payload = SeasonPayload(
+        return SeasonPayload(
             season=season,
             game_logs=logs,
             schedule=schedule,
             players=players,
-            origin=url,
-            fetched_at=fetched_at,
+            origin=answer.url,
+            fetched_at=answer.fetched_at,
             sha256=content_hash(logs, schedule, players),
             since=since,
             player_ids=player_ids,
         )
-        return self._restore(payload) if self.client.replay and since is None else payload
 
-    def _single_players(
-        self, season: str, since: date | None, error: ServiceFailing
-    ) -> tuple[pd.DataFrame, tuple[int, ...], str, datetime]:
+    def _single_players(self, season: str, since: date | None, error: ServiceFailing) -> PlayerLogs:
         """What can be had of the players needed most, else the season's own failure."""
         needed = self._needed_players() if self._fallback_limit else ()
         if not needed:
@@ -192,7 +208,7 @@ class StatsNbaSource:
         found = single_player_logs(self.client, season, needed, self._fallback_limit, since)
         if found is None:
             raise SourceError(f"{error} Single players of {season} did not come either.") from error
-        return found.game_logs, found.player_ids, found.last.url, found.last.fetched_at
+        return found
 
     def _schedule(self, season: str, logs: pd.DataFrame, since: date | None) -> pd.DataFrame:
         """The official schedule, else what MATCHUP tells of the games in these logs."""
@@ -216,6 +232,12 @@ class StatsNbaSource:
             log.warning("Positions and heights of %s are unknown: %s", season, error)
             return player_frame()
         return player_frame(players_of(logs, details))
+
+
+def _since(parameters: Mapping[str, str]) -> date | None:
+    """From which day on a stored request asked for games."""
+    day = parameters.get("DateFrom")
+    return datetime.strptime(day, "%m/%d/%Y").date() if day else None
 
 
 def _covers(schedule: pd.DataFrame, logs: pd.DataFrame) -> bool:

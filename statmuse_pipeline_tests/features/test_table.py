@@ -122,6 +122,19 @@ def test_the_rows_to_be_played_alone_are_those_of_the_whole_table(
     assert build_features(*league, only_upcoming=True).empty
 
 
+def test_one_season_alone_is_as_in_the_whole_table(small_league: League) -> None:
+    first = small_league.games["game_date"].median()
+    seasons = small_league.games["season"].mask(small_league.games["game_date"] < first, "2022-23")
+    games = small_league.games.assign(season=seasons)
+    of = games.set_index("game_id")["season"]
+    league = (small_league.player_games.assign(season=small_league.player_games["game_id"].map(of)), games)
+    whole = build_features(*league, small_league.players)
+    alone = build_features(*league, small_league.players, seasons=["2023-24"])
+    assert 0 < len(alone) < len(whole)
+    expected = whole[whole["season"] == "2023-24"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, expected, check_exact=True)
+
+
 def test_no_rows_at_all_is_an_error_that_says_what_to_do(small_league: League) -> None:
     with pytest.raises(PipelineError, match="statmuse sync"):
         build_features(small_league.player_games.iloc[:0], small_league.games, small_league.players)

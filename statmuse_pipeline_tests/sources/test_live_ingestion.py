@@ -358,6 +358,42 @@ def test_a_rerun_from_the_raw_store_needs_no_request(league: tuple[StatsServer, 
         StatsNbaSource(later).fetch("2022-23")
 
 
+def test_nights_of_single_players_are_restored_from_the_raw_store_too(
+    league: tuple[StatsServer, str], tmp_path: Path
+) -> None:
+    server, url = league
+    store, moments = RawStore(tmp_path / "responses"), (NOW + dt.timedelta(seconds=second) for second in range(1000))
+    tonight = server.logs[server.logs["GAME_DATE"] == LAST_DAY.isoformat()]
+    needed = [int(player) for player in tonight["PLAYER_ID"].iloc[:3]]
+    asking = client(url, store=store, now=lambda: next(moments))
+    source = StatsNbaSource(asking, needed_players=lambda: needed)
+
+    def restored() -> SeasonPayload:
+        made = len(server.requests)
+        replaying = client("http://127.0.0.1:9/{endpoint}", store=store, replay=True)
+        payload = StatsNbaSource(replaying).fetch(SEASON)
+        assert len(server.requests) == made
+        return payload
+
+    server.until = DAY_BEFORE
+    known = source.fetch(SEASON)
+    server.until = LAST_DAY
+    for _ in range(2):
+        server.script["leaguegamelog"] = [Reply("broken", 500)] * 2
+        known = merge_increment(known, source.increment(known, LAST_DAY))
+        assert set(known.game_logs.loc[known.game_logs["GAME_DATE"] == LAST_DAY.isoformat(), "PLAYER_ID"]) == set(
+            needed
+        )
+        assert restored().sha256 == known.sha256
+        # The next morning a box score is corrected.
+        server.logs.loc[tonight.index[0], "AST"] += 1
+    known = merge_increment(known, source.increment(known, LAST_DAY))
+    assert len(known.game_logs) == len(server.logs)
+    again = restored()
+    pd.testing.assert_frame_equal(again.game_logs, known.game_logs)
+    assert again.sha256 == known.sha256
+
+
 def test_an_answer_in_a_new_format_is_kept_for_the_day_the_program_follows(
     league: tuple[StatsServer, str], tmp_path: Path
 ) -> None:
