@@ -103,6 +103,7 @@ class GameView:
     note: str
     out: str
     forecasts: TableView | None
+    playing: TableView | None
     quotes: TableView | None
     averages: TableView | None
 
@@ -238,6 +239,7 @@ def _game(context: BoardContext, game: Mapping[Any, Any]) -> GameView:
         note=str(told["detail"]) if told is not None else "",
         out=_out(context, players),
         forecasts=_forecast_table(context, players, forecasts),
+        playing=_playing_table(context, players),
         quotes=_quote_table(context, players, lines),
         averages=_average_table(players, lines),
     )
@@ -274,28 +276,35 @@ def _forecast_table(
         [
             Cell(row["player_name"], note=row["flags"]),
             Cell(context.teams.get(row["team_id"], "?")),
-            *_playing(row),
+            Cell(_chance(row.get("p_plays"))),
             *(Cell(cells.get((row["player_id"], stat), "n/a")) for stat in stats),
         ]
         for row in shown.to_dict("records")
     ]
-    headers = [
-        ("Player", False),
-        ("Team", False),
-        ("Plays", True),
-        ("Minutes", True),
-        *((stat, True) for stat in stats),
-    ]
+    headers = [("Player", False), ("Team", False), ("Plays", True), *((stat, True) for stat in stats)]
     return TableView("Mean and 80% interval", headers, rows)
 
 
-def _playing(row: Mapping[Any, Any]) -> list[Cell]:
-    """P(plays); minutes if he does, and below them what else may become of his night."""
-    if pd.isna(row.get("exp_min")):
-        return [Cell(_chance(row.get("p_plays"))), Cell("n/a")]
-    minutes = f"{row['exp_min']:.0f} ({row['min_lo80']:.0f}-{row['min_hi80']:.0f})"
-    kinds = f"limited {_chance(row['p_limited'])}, extended {_chance(row['p_extended'])}"
-    return [Cell(_chance(row["p_plays"])), Cell(minutes, note=kinds)]
+def _playing_table(context: BoardContext, players: pd.DataFrame | None) -> TableView | None:
+    """One row a player who is not out: P(plays), minutes if he does, and what else may become of his night."""
+    if players is None or "exp_min" not in players:
+        return None
+    shown = players[players["p_plays"].gt(0) & players["exp_min"].notna()]
+    if shown.empty:
+        return None
+    shown = shown.sort_values(["is_home", "exp_min"], ascending=[True, False], kind="stable")
+    rows = [
+        [
+            Cell(row["player_name"]),
+            Cell(context.teams.get(row["team_id"], "?")),
+            Cell(_chance(row["p_plays"])),
+            Cell(f"{row['exp_min']:.0f} ({row['min_lo80']:.0f}-{row['min_hi80']:.0f})"),
+            *(Cell(_chance(row[name])) for name in ("p_limited", "p_extended")),
+        ]
+        for row in shown.to_dict("records")
+    ]
+    told = ("Plays", "Minutes", "Limited", "Extended")
+    return TableView("Playing time", [("Player", False), ("Team", False), *((name, True) for name in told)], rows)
 
 
 def _chance(value: Any) -> str:
