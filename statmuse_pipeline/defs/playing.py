@@ -65,15 +65,21 @@ def fit_playing_time(
     if receipt is None or receipt.inputs != wanted:
 
         def write(folder: Path) -> dict[str, Any]:
-            members = _members(workspace, facts, transactions)
+            members = roster_members(workspace, facts, transactions)
             return _fit(folder, members, dataset_rows(), workspace.settings.seed)
 
         receipt = workspace.shelf.put(PLAYING, wanted, write)
     return receipt
 
 
-def _members(workspace: Workspace, facts: Mapping[str, Any], transactions: pd.DataFrame | None) -> pd.DataFrame:
-    """The members of every team before every game, their split, and what they were listed as where that is known."""
+def roster_members(workspace: Workspace, facts: Mapping[str, Any], transactions: pd.DataFrame | None) -> pd.DataFrame:
+    """The members of every team before every game, their split, and what they were listed as where that is known.
+
+    Args:
+        workspace: where the warehouse is.
+        facts: of the dataset.
+        transactions: of `injuries.raw_transactions`.
+    """
     from statmuse_pipeline.features.roster import LISTED as listed
     from statmuse_pipeline.features.roster import listed_statuses, roster_features
     from statmuse_pipeline.warehouse import read
