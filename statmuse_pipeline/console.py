@@ -118,7 +118,7 @@ def show_prediction(title: str, mean: float, distribution: CountDistribution, li
 
 def show_game(game: GameView, *, all_lines: bool) -> None:
     """One game's tables, if there is something to show."""
-    tables = [game.forecasts, *([game.quotes, game.averages] if all_lines else [])]
+    tables = [game.forecasts, *([game.playing, game.quotes, game.averages] if all_lines else [])]
     for view in (view for view in tables if view is not None and view.rows):
         table = Table(title=f"{game.title}, {game.tipoff}: {view.caption}", box=SIMPLE, pad_edge=False)
         for label, right in view.headers:

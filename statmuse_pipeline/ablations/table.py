@@ -64,7 +64,7 @@ def by_stat(table: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame) -> str:
     """The page: what it is, one line a choice, then every stat."""
-    rows = int(table["rows"].max())
+    rows = int(table.loc[table["group"] == "released", "rows"].max())
     parts = [
         _EXPLAINED.format(rows=rows),
         "## Every choice, mean over the stats\n",

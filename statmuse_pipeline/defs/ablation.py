@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statmuse_pipeline.defs.forecasts import read_families
+from statmuse_pipeline.defs.injuries import raw_transactions
+from statmuse_pipeline.defs.playing import roster_members
 from statmuse_pipeline.defs.pooled import KNOWN_BEFORE_TEST, dataset_rows
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts
@@ -12,6 +14,8 @@ from statmuse_pipeline.versions import code_version, fingerprint
 if TYPE_CHECKING:
     import pandas as pd
 
+    from statmuse_pipeline.ablations.study import Study
+
 
 def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
     """Measure every choice on validation, unless that was done from the same inputs; the folder of the results.
@@ -19,18 +23,27 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
     Raises:
         PipelineError: when there is no dataset yet.
     """
-    version = dataset_facts(workspace)["version"]
+    from statmuse_pipeline.sources.source import content_hash
+
+    version, transactions = dataset_facts(workspace)["version"], raw_transactions(workspace)
     players = _players(workspace, version)
     forecasts = workspace.shelf.receipt("forecasts")
     wanted = fingerprint(
         {
             "dataset": version,
+            "transactions": None if transactions is None else content_hash(transactions),
             "players": forecasts.outputs["families.parquet"] if forecasts and players is not None else None,
             "stats": [stat.value for stat in workspace.stats],
             "quick": quick,
             "seed": workspace.settings.seed,
             "code": code_version(
-                "ablations", "modeling", "calibration", "features/minutes.py", "evaluation", "defs/ablation.py"
+                "ablations",
+                "modeling",
+                "calibration",
+                "features/minutes.py",
+                "features/roster.py",
+                "evaluation",
+                "defs/ablation.py",
             ),
         }
     )
@@ -42,6 +55,8 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
 
 
 def _measure(workspace: Workspace, folder: Path, players: "pd.DataFrame | None", quick: bool) -> dict[str, Any]:
+    import pandas as pd
+
     from statmuse_pipeline.ablations.study import Study, measure
     from statmuse_pipeline.ablations.table import markdown
 
@@ -53,10 +68,27 @@ def _measure(workspace: Workspace, folder: Path, players: "pd.DataFrame | None",
         workers=workspace.settings.workers,
         progress=workspace.progress,
     )
-    table = measure(study, players)
+    table = pd.concat([measure(study, players), _playing_time(workspace, study)], ignore_index=True)
     table.to_parquet(folder / "ablations.parquet", index=False)
     (folder / "ablations.md").write_text(markdown(table))
     return {"rows": len(table)}
+
+
+def _playing_time(workspace: Workspace, study: "Study") -> "pd.DataFrame":
+    """Choices about who plays and how long."""
+    import pandas as pd
+
+    from statmuse_pipeline.ablations.playing_time import measure_absences, measure_minutes
+    from statmuse_pipeline.ablations.study import QUICK_DRAWS
+    from statmuse_pipeline.evaluation.scores import DRAWS
+    from statmuse_pipeline.features.roster import LISTED, ROSTER_COLUMNS
+
+    members = roster_members(workspace, dataset_facts(workspace), raw_transactions(workspace))
+    members = members[members["usual_min"].notna() & members["split"].isin(KNOWN_BEFORE_TEST)]
+    listed = LISTED if LISTED in members else None
+    draws = QUICK_DRAWS if study.quick else DRAWS
+    absences = measure_absences(members, ROSTER_COLUMNS, listed, study.seed, draws, quick=study.quick)
+    return pd.DataFrame([*absences, *measure_minutes(study.rows, study.seed, draws)])
 
 
 def _players(workspace: Workspace, version: str) -> "pd.DataFrame | None":

@@ -12,6 +12,7 @@ from statmuse_pipeline.defs.diagnostics import combination_tables, error_table
 from statmuse_pipeline.defs.forecasts import read_families, read_forecasts, read_outcomes, test_forecasts
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import markdown_table
+from statmuse_pipeline.defs.playing import PLAYING, read_playing_scores
 from statmuse_pipeline.defs.pooled import Pooled, dataset_rows
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Stat, player_key, prior_column
@@ -35,6 +36,7 @@ def metric_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
         {
             "forecasts": workspace.shelf.require("forecasts", made_by="statmuse evaluate").outputs,
             "backtest": workspace.shelf.require("backtest", made_by="statmuse backtest").outputs,
+            "playing": workspace.shelf.require(PLAYING, made_by="statmuse train").outputs,
             "shapes": workspace.shelf.require("pooled", made_by="statmuse train").outputs["shapes.json"],
             "quoted sums": [
                 workspace.shelf.require(f"quotes/{season}", made_by="statmuse sync").outputs["combinations.parquet"]
@@ -113,6 +115,7 @@ def _measure(workspace: Workspace, folder: Path) -> dict[str, Any]:
         **_own_models(workspace, outcomes),
         **combination_tables(workspace, forecasts, outcomes),
         "error_parts": error_table(workspace, forecasts.select(level=InformationLevel.TIPOFF)),
+        **read_playing_scores(workspace),
     }
     for name, table in tables.items():
         table.to_parquet(folder / f"{name}.parquet", index=False)

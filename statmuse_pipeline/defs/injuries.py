@@ -88,6 +88,25 @@ def known_injuries(
     )
 
 
+def raw_transactions(workspace: Workspace) -> pd.DataFrame | None:
+    """Every transaction as the archive names its player; None where the source has none."""
+    from statmuse_pipeline.sources.injury_reports import ArchiveInjuries
+
+    source = injury_source(workspace)
+    return source.transactions() if isinstance(source, ArchiveInjuries) else None
+
+
+def with_ids(workspace: Workspace, transactions: pd.DataFrame, player_games: pd.DataFrame) -> pd.DataFrame:
+    """The transactions whose player is understood, as `features.roster.listed_statuses` takes them."""
+    from statmuse_pipeline.domain import Season
+    from statmuse_pipeline.warehouse import people, read
+
+    engine = workspace.engine
+    found = people.resolve_people(transactions, player_games, read.players(engine), read.teams(engine)).resolved
+    season = found["date"].map({day: Season.of_date(day).label for day in found["date"].unique()}).astype("str")
+    return found.assign(season=season)[["player_id", "date", "season", "out", "status"]]
+
+
 def _reports(known: Any, date: pd.Timestamp, teams: pd.DataFrame) -> pd.DataFrame | None:
     from statmuse_pipeline.warehouse.people import team_ids
 

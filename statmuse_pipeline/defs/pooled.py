@@ -11,6 +11,7 @@ import dagster as dg
 from statmuse_pipeline.defs.earlier import EARLIER, earlier_minutes, earlier_models
 from statmuse_pipeline.defs.freshness import RENEWED_WEEKLY
 from statmuse_pipeline.defs.ingest import OWNERS
+from statmuse_pipeline.defs.playing import fit_playing_time
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.training import dataset_facts, training_dataset
 from statmuse_pipeline.domain import (
@@ -45,7 +46,7 @@ EVERY_SPLIT = ("train", "validation", "test")
     freshness_policy=RENEWED_WEEKLY,
 )
 def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
-    """Walk-forward priors of every row; the widths and pooled calibrators around them; models for tonight."""
+    """Walk-forward priors of every row; widths and pooled calibrators; playing time; models for tonight."""
     facts = dataset_facts(workspace)
     wanted = fingerprint(
         {
@@ -67,6 +68,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
     receipt = workspace.shelf.receipt("pooled")
     if receipt is None or receipt.inputs != wanted:
         receipt = workspace.shelf.put("pooled", wanted, lambda folder: _fit(workspace, folder))
+    fit_playing_time(workspace, facts, lambda: dataset_rows(workspace, EVERY_SPLIT))
     return dg.MaterializeResult(
         metadata={"dataset": facts["version"], "calibrators": dg.MetadataValue.json(receipt.facts["decisions"])}
     )

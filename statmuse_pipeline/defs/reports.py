@@ -109,6 +109,8 @@ def _context(workspace: Workspace, diagrams: Path) -> "ReportContext":
         worst_players=read_metrics(workspace, "players"),
         months=read_metrics(workspace, "months"),
         coverage=read_metrics(workspace, "coverage"),
+        absences=read_metrics(workspace, "absences"),
+        minutes=read_metrics(workspace, "minutes"),
         own_models=read_metrics(workspace, "own_models"),
         own_players=read_metrics(workspace, "own_players"),
         combinations=read_metrics(workspace, "combinations"),

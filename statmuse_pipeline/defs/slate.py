@@ -24,9 +24,10 @@ from statmuse_pipeline.defs.night import (
     tonight,
 )
 from statmuse_pipeline.defs.players import registry_version
+from statmuse_pipeline.defs.playing import PLAYING, read_playing_models
 from statmuse_pipeline.defs.pooled import Pooled
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.defs.upcoming import earlier_rows, rotation_of, served_models, upcoming_features
+from statmuse_pipeline.defs.upcoming import earlier_rows, rotation_of, served_models, upcoming_features, upcoming_roster
 from statmuse_pipeline.domain import Combination
 from statmuse_pipeline.versions import code_version, fingerprint
 
@@ -123,7 +124,7 @@ def _renew(workspace: Workspace, night: Night, ahead: "pd.DataFrame") -> dict[st
     receipt = workspace.shelf.receipt(name)
     if receipt is None or receipt.inputs != wanted:
         earlier = Slate.load(workspace.shelf.folder(name)) if receipt else None
-        fresh, done = _make(workspace, night, ahead, history, rows, quotes, inputs)
+        fresh, done = _make(workspace, night, ahead, history, rows, quotes, inputs, _transactions(injuries))
         slate = accepted(earlier, fresh, done)
 
         def write(folder: Path) -> dict[str, Any]:
@@ -143,9 +144,12 @@ def _make(
     rows: "pd.DataFrame",
     quotes: "pd.DataFrame",
     inputs: "pd.DataFrame",
+    transactions: "pd.Series | None",
 ) -> "tuple[Slate, Any]":
     """Fresh forecasts of the games ahead, and the moment at which they were complete."""
     from statmuse_pipeline.combinations import Quotable, combine
+    from statmuse_pipeline.features.minutes import forecast_minutes
+    from statmuse_pipeline.participation import forecast_participation
     from statmuse_pipeline.serving import forecast_upcoming
     from statmuse_pipeline.slate.lines import average_lines, price_lines
     from statmuse_pipeline.slate.night import Slate
@@ -163,8 +167,18 @@ def _make(
     market = _with_market(workspace, quotes, history, quotable)
     lines = price_lines(quotable, market, average_lines(forecasts, features), night.now)
     done = night.now if night.clock == ARCHIVE else workspace.settings.now()
-    table = slate_players(rows, features, forecasts, at, _recorded(workspace, players), inputs, done)
+    roster = upcoming_roster(workspace, history, ahead, rows)
+    expected = forecast_minutes(features, models.minutes)
+    playing = forecast_participation(read_playing_models(workspace), roster, rows, expected, at, transactions)
+    table = slate_players(rows, features, forecasts, at, _recorded(workspace, players), inputs, done, playing)
     return Slate(night.games, table, lines, inputs, forecasts), done
+
+
+def _transactions(injuries: "pd.DataFrame | None") -> "pd.Series | None":
+    """player_id -> status where they come from a list of transactions, of which only days are known."""
+    if injuries is None or injuries.empty or "precision" not in injuries or not (injuries["precision"] == "day").all():
+        return None
+    return injuries.drop_duplicates("player_id", keep="last").set_index("player_id")["status"]
 
 
 def _with_market(
@@ -222,11 +236,19 @@ def _version(
             "stale": sorted(inputs.loc[inputs["stale"], "input"]),
             "features": {season: receipt.outputs for season, receipt in features.items()},
             "pooled": workspace.shelf.require("pooled", made_by="statmuse train").outputs,
+            "playing": workspace.shelf.require(PLAYING, made_by="statmuse train").outputs,
             "registry": registry_version(workspace, ("served", "calibrator", LIVE)),
             "warehouse": {season: season_fingerprint(workspace.engine, season) for season in seasons},
             "stats": list(workspace.stats),
             "code": code_version(
-                "serving.py", "forecasting.py", "combinations.py", "slate", "features", "modeling", "betting"
+                "serving.py",
+                "participation.py",
+                "forecasting.py",
+                "combinations.py",
+                "slate",
+                "features",
+                "modeling",
+                "betting",
             ),
         }
     )

@@ -131,6 +131,17 @@ def upcoming_features(
     return build_features(known, tipoffs, read.players(workspace.engine), rows, only_upcoming=True)
 
 
+def upcoming_roster(
+    workspace: Workspace, history: "pd.DataFrame", games: "pd.DataFrame", rows: "pd.DataFrame"
+) -> "pd.DataFrame":
+    """What is known of every player of the games to be played, out or not; arguments as `upcoming_features`."""
+    from statmuse_pipeline.features.roster import roster_features
+    from statmuse_pipeline.warehouse import read
+
+    known = history[history["game_date"] < games["game_date"].min()]
+    return roster_features(known, read.players(workspace.engine), rows.drop(columns="out", errors="ignore"))
+
+
 def rotation_of(features: "pd.DataFrame") -> "pd.Series":
     """player_id -> whether he belongs to the rotation, of the rows of `upcoming_features`."""
     return features.set_index("player_id")["min_ewm_03"] >= ROTATION_MINUTES

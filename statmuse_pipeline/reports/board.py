@@ -39,6 +39,11 @@ TOTAL_COLUMNS = (
 
 GLOSSARY = (
     ("Mean (80%)", "Our expected count, and the run of counts that should hold the result 80 times in 100."),
+    ("Plays", "Our probability that he takes part, from box scores and what is known of injuries. Everything else is "
+     "for the case that he does: a bet on a player who does not play is void."),
+    ("Minutes", "Expected minutes if he plays, and the run of whole minutes that should hold them 80 times in 100."),
+    ("Limited", "Probability that he plays, but less than 60% of his usual minutes: an early exit or a restriction."),
+    ("Extended", "Probability that he plays at least 6 minutes more than usual: overtime, or a bigger part."),
     ("Average line", "Where nobody quotes: just above the whole part of the season average. No one offers it."),
     ("P(over)", "Our probability that the result is above the line; on the line is a push and counts as neither."),
     ("Fair", "The price, without any margin, at which a bet would neither win nor lose by our forecast alone."),
@@ -98,6 +103,7 @@ class GameView:
     note: str
     out: str
     forecasts: TableView | None
+    playing: TableView | None
     quotes: TableView | None
     averages: TableView | None
 
@@ -233,6 +239,7 @@ def _game(context: BoardContext, game: Mapping[Any, Any]) -> GameView:
         note=str(told["detail"]) if told is not None else "",
         out=_out(context, players),
         forecasts=_forecast_table(context, players, forecasts),
+        playing=_playing_table(context, players),
         quotes=_quote_table(context, players, lines),
         averages=_average_table(players, lines),
     )
@@ -269,12 +276,44 @@ def _forecast_table(
         [
             Cell(row["player_name"], note=row["flags"]),
             Cell(context.teams.get(row["team_id"], "?")),
+            Cell(_chance(row.get("p_plays"))),
             *(Cell(cells.get((row["player_id"], stat), "n/a")) for stat in stats),
         ]
         for row in shown.to_dict("records")
     ]
-    headers = [("Player", False), ("Team", False), *((stat, True) for stat in stats)]
+    headers = [("Player", False), ("Team", False), ("Plays", True), *((stat, True) for stat in stats)]
     return TableView("Mean and 80% interval", headers, rows)
+
+
+def _playing_table(context: BoardContext, players: pd.DataFrame | None) -> TableView | None:
+    """One row a player who is not out: P(plays), minutes if he does, and what else may become of his night."""
+    if players is None or "exp_min" not in players:
+        return None
+    shown = players[players["p_plays"].gt(0) & players["exp_min"].notna()]
+    if shown.empty:
+        return None
+    shown = shown.sort_values(["is_home", "exp_min"], ascending=[True, False], kind="stable")
+    rows = [
+        [
+            Cell(row["player_name"]),
+            Cell(context.teams.get(row["team_id"], "?")),
+            Cell(_chance(row["p_plays"])),
+            Cell(f"{row['exp_min']:.0f} ({row['min_lo80']:.0f}-{row['min_hi80']:.0f})"),
+            *(Cell(_chance(row[name])) for name in ("p_limited", "p_extended")),
+        ]
+        for row in shown.to_dict("records")
+    ]
+    told = ("Plays", "Minutes", "Limited", "Extended")
+    return TableView("Playing time", [("Player", False), ("Team", False), *((name, True) for name in told)], rows)
+
+
+def _chance(value: Any) -> str:
+    """A probability in whole percent; none is said to be certain that is not."""
+    if value is None or pd.isna(value):
+        return "n/a"
+    if 0 < value < 0.005 or 0.995 <= value < 1:
+        return "<1%" if value < 0.5 else ">99%"
+    return f"{value:.0%}"
 
 
 def _quote_table(context: BoardContext, players: pd.DataFrame | None, lines: pd.DataFrame | None) -> TableView | None:

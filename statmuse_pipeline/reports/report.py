@@ -108,6 +108,7 @@ class ReportContext:
         tuning: what the search for parameters found.
         months: of `evaluation.slices.by_month`.
         coverage: of `evaluation.slices.coverage_by_role`.
+        absences, minutes: of `evaluation.playing_time`.
         own_models, own_players: of `evaluation.own_models`, with the split.
         combinations, combination_quotes: of sums such as points and rebounds, from every way of making them, on
             fixed lines (`evaluation.combinations.score_sum`) and on real quotes, with stat and split.
@@ -144,6 +145,8 @@ class ReportContext:
     tuning: pd.DataFrame | None = None
     months: pd.DataFrame | None = None
     coverage: pd.DataFrame | None = None
+    absences: pd.DataFrame | None = None
+    minutes: pd.DataFrame | None = None
     own_models: pd.DataFrame | None = None
     own_players: pd.DataFrame | None = None
     combinations: pd.DataFrame | None = None
@@ -325,6 +328,8 @@ def _sliced_tables(context: ReportContext) -> dict[str, TableView | None]:
         "months_long": table_view(months, MONTH_COLUMNS, caption="Every month and stat"),
         "coverage": None,
         "coverage_long": table_view(coverage, COVERAGE_COLUMNS, caption="Intervals by role and stat"),
+        "absences": table_view(context.absences, caption="Probability of not playing"),
+        "minutes": table_view(context.minutes, caption="Minutes of those who play"),
         "own_models": None,
         "own_models_long": table_view(own, OWN_COLUMNS, caption="Gain of own models by stat"),
         "own_players": None,

@@ -75,6 +75,12 @@ COLUMNS: dict[str, Column] = {
     "claimed50": Column("Claimed", share),
     "claimed80": Column("Claimed", share),
     "claimed95": Column("Claimed", share),
+    "log_score": Column("Log score", decimals(3)),
+    "absent": Column("Did not play", share),
+    "limited": Column("Limited", share),
+    "limited_said": Column("Said", share),
+    "extended": Column("Extended", share),
+    "extended_said": Column("Said", share),
     "split": Column("Split"),
     "month": Column("Month"),
     "role": Column("Role"),
@@ -166,6 +172,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("In 50/80/95% interval", "How often the result fell into our interval; whole counts make it a little more."),
     ("Claimed", "The probability those intervals have by our own account. One count of steals, blocks or threes often "
      "holds more than half by itself, so no interval of whole counts is nearer to 50%."),
+    ("Did not play", "Of those who belong to a team by their last game: no box-score line, or no whole minute."),
+    ("Log score", "Minus the average logarithm of the probability given to the very count that came; lower is better."),
+    ("Limited, extended", "Minutes below 60% of the usual (weighted mean of earlier games), and 6 or more above it, of "
+     "those who played; beside each the probability that was said."),
     ("Role", "By expected minutes: starters 28 or more, rotation 15 or more, bench fewer."),
     ("Squared error gained", "How much less squared error than the pooled prior's, in units of the latter, all stats "
      "alike; the interval draws dates (of one player: games) with replacement."),

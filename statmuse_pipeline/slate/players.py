@@ -10,6 +10,7 @@ import pandas as pd
 
 from statmuse_pipeline.domain import MINIMUM_HISTORY, InformationLevel
 from statmuse_pipeline.forecasting import Forecasts
+from statmuse_pipeline.participation import PARTICIPATION
 from statmuse_pipeline.slate.inputs import MODEL_LAG
 from statmuse_pipeline.slate.roster import OUT, REPORT_AGE, ROSTER_DAYS, UNDECIDED, UNKNOWN
 
@@ -30,6 +31,7 @@ def slate_players(
     recorded_at: pd.Series,
     inputs: pd.DataFrame,
     now: dt.datetime,
+    playing: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row a player, those who are out among them.
 
@@ -41,10 +43,11 @@ def slate_players(
         recorded_at: player_id -> when his own models were recorded; players without models are missing.
         inputs: of `inputs.input_ages`.
         now: the present moment.
+        playing: PARTICIPATION, indexed by player_id; None where that is not known.
 
     Returns:
-        `COLUMNS`: `forecast` whether there is one, `model` "player", "prior" or "" and `flags` what is out of the
-        ordinary, separated by "; ", "" where nothing is.
+        `COLUMNS` and `PARTICIPATION`: `forecast` whether there is one, `model` "player", "prior" or "" and `flags` what
+        is out of the ordinary, separated by "; ", "" where nothing is.
     """
     known = features.set_index("player_id")["games_before"]
     served = pd.Series(dtype="str") if forecasts is None else _model_of(forecasts.frame)
@@ -61,7 +64,8 @@ def slate_players(
     flags = ["; ".join(part for part in [*_flags(row, now), shared] if part) for row in table.to_dict("records")]
     table = table.assign(flags=pd.Series(flags, index=table.index, dtype="str"))
     typed = table[list(COLUMNS)].astype({"made_at": "datetime64[ns, UTC]", "games_before": "float64", "level": "str"})
-    return typed.reset_index(drop=True)
+    told = pd.DataFrame(columns=list(PARTICIPATION), dtype="float64") if playing is None else playing
+    return typed.reset_index(drop=True).join(told[list(PARTICIPATION)].astype("float64"), on="player_id")
 
 
 def _model_of(frame: pd.DataFrame) -> pd.Series:

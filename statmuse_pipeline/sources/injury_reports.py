@@ -268,6 +268,10 @@ class ArchiveInjuries:
             f"Transactions up to {known['date'].max().date()} (known by the day), of players not recorded as back.",
         )
 
+    def transactions(self) -> pd.DataFrame:
+        """Every transaction: player_name, team, date (datetime64[ns]), out (whether he left), status (if he did)."""
+        return self._transactions[["player_name", "team", "date", "out", "status"]].reset_index(drop=True)
+
     def names(self) -> pd.DataFrame:
         """Every player_name, team and date (datetime64[ns]) in the file, for the resolution of names."""
         return self._transactions[["player_name", "team", "date"]].reset_index(drop=True)

@@ -15,6 +15,7 @@ from statmuse_pipeline.defs.upcoming import (
     forecast_matchup,
     served_models,
     upcoming_features,
+    upcoming_roster,
 )
 from statmuse_pipeline.domain import InformationLevel, PipelineError, Stat, prior_column
 from statmuse_pipeline.features.minutes import INPUTS
@@ -64,6 +65,18 @@ def test_the_slate_holds_every_player_and_stat_of_the_night(template):
     assert len(slate.lines) == len(slate.forecasts.frame)
     assert states(template) == dict.fromkeys(GAMES, "complete")
     assert states(template, Output.GRADES) == dict.fromkeys(GAMES, "expected")
+
+
+def test_of_everyone_it_is_told_whether_he_plays_and_how_long(template):
+    players = slate_of(template).players
+    assert players["p_plays"].between(0.01, 0.9999).all()
+    assert players["p_plays"].nunique() > 20
+    kinds = players[["p_limited", "p_normal", "p_extended"]]
+    np.testing.assert_allclose(kinds.sum(axis=1), players["p_plays"], atol=1e-9)
+    assert players["exp_min"].between(1, 45).all()
+    assert (players["min_lo80"] < players["min_hi80"]).all()
+    page = (template.folder / "data" / "reports" / "board.html").read_text()
+    assert page.count("<summary>Playing time") == 3
 
 
 def test_the_flags_say_who_has_no_own_model_and_that_no_injury_report_is_known(template):
@@ -174,6 +187,23 @@ def test_neither_the_days_own_box_scores_nor_later_ones_move_the_slate(template)
     pd.testing.assert_frame_equal(
         upcoming_features(workspace, noisy, slate.games, rows), upcoming_features(workspace, history, slate.games, rows)
     )
+    pd.testing.assert_frame_equal(
+        upcoming_roster(workspace, noisy, slate.games, rows), upcoming_roster(workspace, history, slate.games, rows)
+    )
+
+
+def test_an_injury_report_decides_who_plays(evening):
+    workspace = evening.workspace()
+    rows = upcoming_rows(read.player_games(workspace.engine), games_of(evening))
+    last = read.player_games(workspace.engine).groupby("player_id")["min"].mean()
+    regulars = sorted(rows["player_id"], key=lambda player: -last[player])[:3]
+    evening.report(dict(zip(regulars, ("Out", "Questionable", "Probable"), strict=True)))
+    evening.run(workspace)
+    out, questionable, probable = (slate_of(evening).players.set_index("player_id").loc[player] for player in regulars)
+    assert (out["p_plays"], out["p_limited"], out["p_normal"], out["p_extended"]) == (0, 0, 0, 0)
+    assert np.isnan(out["exp_min"])
+    assert 0.4 < questionable["p_plays"] <= 0.5
+    assert probable["p_plays"] == pytest.approx(1.5 * questionable["p_plays"], abs=0.05)
 
 
 def test_what_is_known_of_absences_moves_no_pregame_number(template):

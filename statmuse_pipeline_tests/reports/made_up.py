@@ -125,6 +125,34 @@ def coverage() -> pd.DataFrame:
     return pd.DataFrame(rows).assign(**held, claimed95=0.953)
 
 
+def absences() -> pd.DataFrame:
+    rows = [
+        {"split": split, "model": model, "rows": 22465, "absent": 0.322, "brier": brier, "ece": ece, "log_loss": 0.5}
+        for split in ("validation", "test")
+        for model, brier, ece in (("share of all members", 0.2183, 0.0087), ("trees", 0.1198, 0.0083))
+    ]
+    return pd.DataFrame(rows)
+
+
+def minutes() -> pd.DataFrame:
+    held = {"cover50": 0.503, "cover80": 0.799, "cover95": 0.948}
+    kinds = {"limited": 0.13, "limited_said": 0.12, "extended": 0.162, "extended_said": 0.166}
+    rows = [
+        {
+            "split": split,
+            "level": "tipoff",
+            "role": role,
+            "rows": 5428,
+            "bias": 0.103,
+            "crps": 3.153,
+            "log_score": 3.099,
+        }
+        for split in ("validation", "test")
+        for role in ("everyone", "starter", "rotation", "bench")
+    ]
+    return pd.DataFrame(rows).assign(**held, **kinds)
+
+
 def own_models() -> pd.DataFrame:
     rows = [
         {"split": split, "model": model, "stat": stat, "rows": 12251, "gain": gain, "gain_lo": gain - 0.0003,
@@ -205,7 +233,8 @@ def full_context(**changes: Any) -> ReportContext:
         "worst_players": players(),
         "failures": pd.DataFrame({"player_name": ["Nobody Jr."], "stat": ["BLK"], "reason": ["no block in 61 games"]}),
         "tuning": pd.DataFrame({"family": ["xgboost"], "trials": [40], "value": [0.9512], "params": ["max_depth 3"]}),
-        "months": months(), "coverage": coverage(), "own_models": own_models(), "own_players": own_players(),
+        "months": months(), "coverage": coverage(), "absences": absences(), "minutes": minutes(),
+        "own_models": own_models(), "own_players": own_players(),
         "error_parts": error_parts(), "combinations": combinations(), "combination_quotes": combination_quotes(),
         "readings": "The test split was scored once for this configuration (1a1a1a1a).",
         "importance": pd.DataFrame({"name": ["usual_pts", "min_last"], "of": ["stats", "minutes"], "level": "tipoff",

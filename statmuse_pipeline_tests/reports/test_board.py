@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from statmuse_pipeline.domain import Stat
-from statmuse_pipeline.reports.board import BoardContext, only, render_board, write_board
+from statmuse_pipeline.participation import PARTICIPATION
+from statmuse_pipeline.reports.board import BoardContext, game_views, only, render_board, write_board
 from statmuse_pipeline.slate.games import begins
 from statmuse_pipeline.slate.lines import price_lines
 from statmuse_pipeline_tests.slate.made_up import DAY, EARLY, LATE, NOON, quotes, schedule
@@ -54,6 +55,39 @@ def test_the_page_has_every_player_his_flags_and_the_best_price_of_each_side():
     assert "+105" in page
     assert "-110" in page
     assert "Quoted lines (2)" in page
+
+
+def with_playing_time() -> pd.DataFrame:
+    """Player 10 all but sure to play, player 11 out, the rest unlikely; nothing is expected of player 31."""
+    players = a_night(20.0, NOON).players
+    first, out, unknown = (players["player_id"] == player for player in (10, 11, 31))
+    said = {"p_plays": 0.07, "exp_min": 31.4, "min_lo80": 24.0, "min_hi80": 38.0, "p_limited": 0.004, "p_extended": 0.1}
+    players = players.assign(**said)
+    players.loc[first, "p_plays"] = 0.9971
+    players.loc[out, ["p_plays", "p_limited", "p_extended"]] = 0.0
+    players.loc[unknown, ["p_plays", "exp_min"]] = float("nan")
+    return players
+
+
+def test_playing_time_is_told_and_nobody_is_said_to_be_certain_who_is_not():
+    first, second, _ = game_views(context(players=with_playing_time()))
+    assert first.playing is not None
+    assert second.playing is not None
+    assert [label for label, _ in first.playing.headers][2:] == ["Plays", "Minutes", "Limited", "Extended"]
+    rows = {row[0].text: [cell.text for cell in row[2:]] for row in first.playing.rows + second.playing.rows}
+    assert rows["Player 10"] == [">99%", "31 (24-38)", "<1%", "10%"]
+    assert rows["Player 20"][0] == "7%"
+    assert "Player 11" not in rows
+    assert "Player 31" not in rows
+    assert second.forecasts is not None
+    assert {row[0].text: row[2].text for row in second.forecasts.rows}["Player 31"] == "n/a"
+
+
+def test_a_night_stored_before_playing_time_was_told_is_still_shown():
+    players = a_night(20.0, NOON).players
+    old = players.drop(columns=list(PARTICIPATION))
+    assert game_views(context(players=old))[0].playing is None
+    assert "Player 10" in render_board(context(players=old))
 
 
 def test_a_missed_forecast_is_shown_as_missed_with_its_reason():

@@ -283,8 +283,8 @@ def test_a_run_with_nothing_but_forecasts_says_what_is_missing() -> None:
 @pytest.mark.parametrize(
     "part",
     ["families", "calibration", "market", "gate", "backtest_summary", "bankroll", "exclusions", "by_book", "by_stat",
-     "unresolved", "worst_players", "failures", "tuning", "months", "coverage", "own_models", "own_players",
-     "importance", "error_parts", "combinations", "combination_quotes"],
+     "unresolved", "worst_players", "failures", "tuning", "months", "coverage", "absences", "minutes", "own_models",
+     "own_players", "importance", "error_parts", "combinations", "combination_quotes"],
 )  # fmt: skip
 def test_any_single_part_may_be_missing_or_empty(part: str, context: ReportContext) -> None:
     missing = Page(render_report(replace(context, **{part: None})))

@@ -1,0 +1,199 @@
+"""Who plays and for how long: fitted beside the other pooled models, scored with them, asked about every night."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from statmuse_pipeline.defs.injuries import raw_transactions, with_ids
+from statmuse_pipeline.defs.resources import Workspace
+from statmuse_pipeline.domain import EXPECTED_MINUTES, MINIMUM_HISTORY, InformationLevel
+from statmuse_pipeline.receipts import Receipt
+from statmuse_pipeline.versions import code_version, fingerprint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from statmuse_pipeline.modeling.absence import AbsenceModel
+    from statmuse_pipeline.modeling.playing_time import MinutesShape
+    from statmuse_pipeline.participation import ParticipationModels
+
+PLAYING = "playing_time"
+"""`<data>/playing_time/`: models for tonight, fitted on all games; and what those fitted on train say of the others."""
+
+PLAIN, LISTED = "plain", "listed"
+"""Models of absences that know box scores alone, and also under which status a player is listed."""
+
+
+def fit_playing_time(
+    workspace: Workspace, facts: Mapping[str, Any], dataset_rows: Callable[[], pd.DataFrame]
+) -> Receipt:
+    """Fit and store the models of playing time, unless they rest on what is there now.
+
+    Args:
+        workspace: where everything is.
+        facts: of the dataset: version, validation_from, test_from.
+        dataset_rows: gives the dataset's rows in the order of time, with `split`.
+    """
+    from statmuse_pipeline.sources.source import content_hash
+    from statmuse_pipeline.warehouse.read import season_fingerprint
+
+    transactions = raw_transactions(workspace)
+    wanted = fingerprint(
+        {
+            "dataset": facts["version"],
+            "warehouse": {
+                season: season_fingerprint(workspace.engine, season) for season in workspace.settings.seasons
+            },
+            "transactions": None if transactions is None else content_hash(transactions),
+            "code": code_version(
+                "features/roster.py",
+                "modeling/absence.py",
+                "modeling/playing_time.py",
+                "modeling/distribution.py",
+                "defs/playing.py",
+                "defs/injuries.py",
+                "warehouse/people.py",
+            ),
+            "seed": workspace.settings.seed,
+        }
+    )
+    receipt = workspace.shelf.receipt(PLAYING)
+    if receipt is None or receipt.inputs != wanted:
+
+        def write(folder: Path) -> dict[str, Any]:
+            members = roster_members(workspace, facts, transactions)
+            return _fit(folder, members, dataset_rows(), workspace.settings.seed)
+
+        receipt = workspace.shelf.put(PLAYING, wanted, write)
+    return receipt
+
+
+def roster_members(workspace: Workspace, facts: Mapping[str, Any], transactions: pd.DataFrame | None) -> pd.DataFrame:
+    """The members of every team before every game, their split, and what they were listed as where that is known.
+
+    Args:
+        workspace: where the warehouse is.
+        facts: of the dataset.
+        transactions: of `injuries.raw_transactions`.
+    """
+    from statmuse_pipeline.features.roster import LISTED as listed
+    from statmuse_pipeline.features.roster import listed_statuses, roster_features
+    from statmuse_pipeline.warehouse import read
+
+    player_games = read.player_games(workspace.engine, workspace.settings.seasons)
+    members = roster_features(player_games, read.players(workspace.engine))
+    if transactions is not None:
+        members[listed] = listed_statuses(members, with_ids(workspace, transactions, player_games))
+    day = members["game_date"].dt.strftime("%Y-%m-%d")
+    later = day.ge(facts["validation_from"]).astype("int64") + day.ge(facts["test_from"])
+    return members.assign(split=later.map(dict(enumerate(("train", "validation", "test")))).astype("str"))
+
+
+def _fit(folder: Path, members: pd.DataFrame, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
+    """Models of all games into the folder, and what those of train say of the members and minutes after it."""
+    known, later = rows[rows["split"] == "train"], rows[rows["split"] != "train"]
+    learned = _models(members[members["split"] == "train"], known, seed)
+    known_of = members[members["usual_min"].notna()]
+    said = {"p_plays": learned.plain.p_plays(known_of)}
+    if learned.listed is not None:
+        said["p_plays_listed"] = learned.listed.p_plays(known_of)
+    kept = known_of[["game_id", "player_id", "split", "played", "missed"]].assign(**said)
+    kept.to_parquet(folder / "members.parquet", index=False)
+    _minutes_said(later, learned.shapes).to_parquet(folder / "minutes.parquet", index=False)
+    tonight = _models(members, rows, seed)
+    shapes = {level.value: shape for level, shape in tonight.shapes.items()}
+    parts: dict[str, AbsenceModel | MinutesShape] = {PLAIN: tonight.plain, **shapes}
+    if tonight.listed is not None:
+        parts[LISTED] = tonight.listed
+    for name, model in parts.items():
+        for file, content in model.to_bytes().items():
+            (folder / f"{name}-{file}").write_bytes(content)
+    return {"members": len(members), "absent": float(1 - members["played"].mean()), "listed": LISTED in parts}
+
+
+def _models(members: pd.DataFrame, rows: pd.DataFrame, seed: int) -> ParticipationModels:
+    from statmuse_pipeline.features.roster import LISTED as listed
+    from statmuse_pipeline.features.roster import ROSTER_COLUMNS
+    from statmuse_pipeline.modeling.absence import AbsenceModel
+    from statmuse_pipeline.modeling.playing_time import MinutesShape
+    from statmuse_pipeline.participation import ParticipationModels
+
+    # Each fit runs on one thread, so that its bytes do not depend on the machine; the fits run side by side.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        plain = pool.submit(AbsenceModel.fit, members, ROSTER_COLUMNS, seed)
+        named = pool.submit(AbsenceModel.fit, members, (*ROSTER_COLUMNS, listed), seed) if listed in members else None
+        shapes = {level: pool.submit(MinutesShape.fit, rows, level, seed) for level in InformationLevel}
+    return ParticipationModels(
+        plain=plain.result(),
+        listed=named.result() if named else None,
+        shapes={level: shape.result() for level, shape in shapes.items()},
+    )
+
+
+def _minutes_said(rows: pd.DataFrame, shapes: Mapping[InformationLevel, MinutesShape]) -> pd.DataFrame:
+    """What the distributions said of the rows that count, one row a player-game and level, and what came of it."""
+    import numpy as np
+    import pandas as pd
+
+    from statmuse_pipeline.modeling.playing_time import USUAL, class_of, minutes_forecasts
+
+    parts = []
+    for level, shape in shapes.items():
+        own = rows[
+            (rows["min"] > 0) & (rows["games_before"] >= MINIMUM_HISTORY) & rows[EXPECTED_MINUTES[level]].notna()
+        ]
+        own = own.reset_index(drop=True)
+        minutes, actual = shape.distribution(own), own["min"].to_numpy(dtype=float)
+        told = minutes_forecasts(minutes, own[USUAL], np.ones(len(own)))
+        scores = {"crps": minutes.crps(actual), "log_score": minutes.log_score(actual)}
+        outcome = {
+            "night": class_of(actual, own[USUAL]),
+            "level": level.value,
+            "expected": own[EXPECTED_MINUTES[level]],
+        }
+        parts.append(
+            pd.concat([own[["game_id", "player_id", "split", "min"]], told], axis=1).assign(**scores, **outcome)
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def read_playing_scores(workspace: Workspace) -> dict[str, pd.DataFrame]:
+    """Tables `absences` and `minutes` of the metric report: validation and test, by models fitted on train."""
+    import pandas as pd
+
+    from statmuse_pipeline.evaluation.playing_time import score_absences, score_minutes
+
+    workspace.shelf.require(PLAYING, made_by="statmuse train")
+    folder = workspace.shelf.folder(PLAYING)
+    return {
+        "absences": score_absences(pd.read_parquet(folder / "members.parquet")),
+        "minutes": score_minutes(pd.read_parquet(folder / "minutes.parquet")),
+    }
+
+
+def read_playing_models(workspace: Workspace) -> ParticipationModels:
+    """The models of tonight.
+
+    Raises:
+        PipelineError: when they were not fitted yet.
+    """
+    from statmuse_pipeline.modeling import absence, playing_time
+    from statmuse_pipeline.participation import ParticipationModels
+
+    receipt = workspace.shelf.require(PLAYING, made_by="statmuse train")
+    folder = workspace.shelf.folder(PLAYING)
+
+    def files(name: str, wanted: tuple[str, ...]) -> dict[str, bytes]:
+        return {file: (folder / f"{name}-{file}").read_bytes() for file in wanted}
+
+    return ParticipationModels(
+        plain=absence.AbsenceModel.from_bytes(files(PLAIN, absence.FILES)),
+        listed=absence.AbsenceModel.from_bytes(files(LISTED, absence.FILES)) if receipt.facts["listed"] else None,
+        shapes={
+            level: playing_time.MinutesShape.from_bytes(files(level, playing_time.FILES)) for level in InformationLevel
+        },
+    )
