@@ -204,4 +204,5 @@ def _of_seasons(query: sa.Select, seasons: Sequence[str] | None) -> sa.Select:
 def _frame(engine: sa.Engine, query: sa.Select) -> pd.DataFrame:
     with clear_errors(engine.url), engine.connect() as connection:
         result = connection.execute(query)
-        return pd.DataFrame(result.tuples().all(), columns=list(result.keys()))
+        # Plain tuples: pandas asks every row of SQLAlchemy for attributes that it lacks.
+        return pd.DataFrame([tuple(row) for row in result], columns=list(result.keys()))

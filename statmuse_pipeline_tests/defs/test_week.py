@@ -1,6 +1,7 @@
 """A week is played: games are taken in, who played is retrained, forecasts are graded, tonight is forecast.
 
-The days go through the sensors and the jobs that they request in this process, the last one through a real daemon.
+Seven days are revealed one at a time: four go through the sensors and the jobs that they request in this process, two
+through the scheduled night, one of which has no games, and the last through a real daemon.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.sensors import corrected_box_scores, new_games
 from statmuse_pipeline.domain import player_id_of
 from statmuse_pipeline.registry.metadata import read_models
-from statmuse_pipeline.warehouse.ledger import Ledger, Output
+from statmuse_pipeline.warehouse.ledger import WHOLE_DAY, Ledger, Output
 from statmuse_pipeline.warehouse.read import player_games
 from statmuse_pipeline_tests.defs.nights import (
     SEASON,
@@ -37,7 +38,10 @@ from statmuse_pipeline_tests.defs.nights import (
 )
 from statmuse_pipeline_tests.sources.stats_nba_server import StatsServer
 
-TEAMS, GAMES = 6, 56
+TEAMS, GAMES = 6, 40
+DAYS, WITHOUT_GAMES = 7, 4
+"""Days of the week, counted from the one after the first; which of them has no games."""
+
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -69,10 +73,14 @@ class Week:
 
 
 def first_day() -> dt.date:
-    """A day in the season followed by five days that all have games."""
+    """A day in the season before seven days of which all but the one have games."""
     days = set(days_of(small_league(TEAMS, GAMES)[-1]))
-    ahead = [dt.timedelta(days=number) for number in range(6)]
-    return next(day for day in sorted(days)[25:] if all(day + more in days for more in ahead))
+    ahead = {number: dt.timedelta(days=number) for number in range(DAYS + 1)}
+    return next(
+        day
+        for day in sorted(days)[25:]
+        if all((day + more in days) == (number != WITHOUT_GAMES) for number, more in ahead.items())
+    )
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +112,11 @@ def bundles(workspace: Workspace) -> list[Path]:
 
 
 def assert_the_day_is_done(week: Week, before: dict[str, str], retrained: set[str]) -> None:
-    """New rows, only those retrained who played, last night's forecasts graded, tonight's slate there."""
+    """New rows, only those retrained who played, last night's forecasts graded, tonight's slate there or empty."""
     workspace = week.now()
     played = week.played(week.day)
     stored = player_games(workspace.engine, [SEASON])
-    assert len(stored[stored["game_date"] == pd.Timestamp(week.day)]) == len(played) > 0
+    assert len(stored[stored["game_date"] == pd.Timestamp(week.day)]) == len(played)
     on_the_floor = {int(player) for player in played.loc[played["MIN"] > 0, "PLAYER_ID"]}
     versions = live_versions(workspace)
     assert retrained == {key for key in versions if player_id_of(key) in on_the_floor}
@@ -118,10 +126,13 @@ def assert_the_day_is_done(week: Week, before: dict[str, str], retrained: set[st
     recorded = set(read_models(workspace.engine)["artefact"].dropna())
     assert {file.relative_to(workspace.settings.models_path).as_posix() for file in bundles(workspace)} == recorded
     ledger = Ledger(workspace.engine, workspace.settings.now)
-    for output, day in ((Output.GRADES, week.day), (Output.SLATE, week.day + dt.timedelta(days=1))):
-        told = ledger.read(day, output)
-        assert set(told["game_id"]) == week.scheduled(day), output
-        assert set(told["state"]) == {"complete"}, output
+    tonight = week.day + dt.timedelta(days=1)
+    graded, slate = ledger.read(week.day, Output.GRADES), ledger.read(tonight, Output.SLATE)
+    assert dict(zip(graded["game_id"], graded["state"], strict=True)) == dict.fromkeys(
+        week.scheduled(week.day), "complete"
+    )
+    expected = dict.fromkeys(week.scheduled(tonight), "complete") or {WHOLE_DAY: "empty"}
+    assert dict(zip(slate["game_id"], slate["state"], strict=True)) == expected
 
 
 def retrained_in(week: Week, run_id: str) -> set[str]:
@@ -131,19 +142,24 @@ def retrained_in(week: Week, run_id: str) -> set[str]:
     return {str(each.partition) for each in told if each and each.asset_key == dg.AssetKey("live_models")}
 
 
+def a_night_through_the_sensors(week: Week) -> None:
+    """The next day's games are seen, taken in, and followed by one run for those who played."""
+    before = registry(week.now())
+    assert len(week.played(week.next_day()))
+    (ingest,) = week.ticks.look(new_games, week.now())
+    assert (ingest.job_name, ingest.partition_key) == ("ingest", SEASON)
+    assert week.ticks.run(ingest, week.now()).success
+    (players,) = week.ticks.look(new_games, week.now())
+    assert week.ticks.look(new_games, week.now()) == []
+    run = week.ticks.run(players, week.now())
+    assert run.success
+    assert_the_day_is_done(week, before, retrained_in(week, run.run_id))
+    assert week.ticks.look(new_games, week.now()) == []
+
+
 def test_every_night_only_those_who_played_are_retrained_and_tonight_is_forecast(week: Week) -> None:
     for _ in range(2):
-        before = registry(week.now())
-        week.next_day()
-        (ingest,) = week.ticks.look(new_games, week.now())
-        assert (ingest.job_name, ingest.partition_key) == ("ingest", SEASON)
-        assert week.ticks.run(ingest, week.now()).success
-        (players,) = week.ticks.look(new_games, week.now())
-        assert week.ticks.look(new_games, week.now()) == []
-        run = week.ticks.run(players, week.now())
-        assert run.success
-        assert_the_day_is_done(week, before, retrained_in(week, run.run_id))
-        assert week.ticks.look(new_games, week.now()) == []
+        a_night_through_the_sensors(week)
 
 
 def test_a_corrected_box_score_retrains_those_it_corrected(week: Week) -> None:
@@ -162,6 +178,20 @@ def test_a_corrected_box_score_retrains_those_it_corrected(week: Week) -> None:
     assert {key for key in after if after[key] != before[key]} == corrected
 
 
+def test_a_day_without_games_is_legitimately_empty_and_the_night_after_it_forecasts_again(week: Week) -> None:
+    a_night_through_the_sensors(week)
+    before = registry(week.now())
+    assert week.played(week.next_day()).empty
+    assert week.ticks.look(new_games, week.now()) == []
+    run = run_job(week.instance, "nightly", week.now())
+    assert retrained_in(week, run.run_id) == set()
+    assert_the_day_is_done(week, before, set())
+
+
+def test_after_it_the_sensors_go_on(week: Week) -> None:
+    a_night_through_the_sensors(week)
+
+
 def test_the_scheduled_night_does_what_the_sensors_missed(week: Week) -> None:
     before = registry(week.now())
     week.next_day()
@@ -178,3 +208,4 @@ def test_a_real_daemon_lives_through_a_night(week: Week) -> None:
         asked = [each.job_name for each in daemon.runs() if "dagster/sensor_name" in each.tags]
     assert sorted(asked) == ["after_games", "ingest"]
     assert_the_day_is_done(week, before, retrained_in(week, run.run_id))
+    assert week.day == first_day() + dt.timedelta(days=DAYS)
