@@ -18,11 +18,13 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pytest
 
 from statmuse_pipeline.definitions import definitions
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.settings import load_settings
 from statmuse_pipeline.sources.demo_league import DemoLeague
+from statmuse_pipeline.sources.injury_reports import InjuryReportClient
 from statmuse_pipeline.sources.source import SeasonPayload
 from statmuse_pipeline.sources.stats_nba import StatsNbaSource
 from statmuse_pipeline_tests.sources.stats_nba_server import StatsServer, served
@@ -98,9 +100,14 @@ def workspace_on(data: Path, url: str, day: dt.date, **changes: str) -> Workspac
 def league_on_the_wire(
     until: dt.date | None = None, teams: int = 4, games: int = 20
 ) -> Iterator[tuple[StatsServer, str]]:
-    """The small league behind a local stats.nba.com, up to a day."""
+    """The small league behind a local stats.nba.com, up to a day, and no archive of real seasons beside it.
+
+    It has no injury reports, and none is waited for.
+    """
     os.environ.pop("NBA_API_REQUIRE_PROXY", None)
-    with served(server_of(small_league(teams, games))) as (server, url):
+    with pytest.MonkeyPatch.context() as patch, served(server_of(small_league(teams, games))) as (server, url):
+        patch.delenv("STATMUSE_ARCHIVE", raising=False)
+        patch.setattr(InjuryReportClient, "take_turn", lambda self: None)
         server.until = until
         yield server, url
 
