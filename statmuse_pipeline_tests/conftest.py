@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ def archive() -> Path:
     if not (path / "game_logs").is_dir():
         pytest.skip(f"STATMUSE_ARCHIVE={folder} holds no game_logs folder")
     return path
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes of pytest-xdist ignore Ctrl-C and termination; what tests start from them must not inherit that."""
+    if hasattr(config, "workerinput"):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 SHARED = {
