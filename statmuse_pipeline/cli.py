@@ -27,8 +27,8 @@ from statmuse_pipeline.console import (
     show_verification,
 )
 from statmuse_pipeline.dagster_home import prepare_home
+from statmuse_pipeline.defs.session import MaxPlayers, Players, Seasons, Stats, chosen_stats, open_workspace
 from statmuse_pipeline.domain import Combination, InformationLevel, PipelineError, stat_or_sum
-from statmuse_pipeline.session import MaxPlayers, Players, Seasons, Stats, chosen_stats, open_workspace
 from statmuse_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
