@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nba_api.library.proxy import ProxyRequiredError
-from nba_api.stats.library.http import NBAStatsHTTP, NBAStatsResponse
+from nba_api import library
+from nba_api.stats.endpoints.leaguegamelog import NBAStatsHTTP
 
 from statmuse_pipeline.sources.service_client import (
     Answer,
@@ -85,10 +85,10 @@ class StatsNbaClient(ServiceClient):
             response = http.send_api_request(
                 endpoint=request.endpoint, parameters=request.parameters, headers=headers, timeout=timeout
             )
-        except ProxyRequiredError as error:
+        except library.proxy.ProxyRequiredError as error:
             raise SourceError(f"stats.nba.com may not be reached: {error}") from error
         return Reply(response.get_response().encode(), response.get_url())
 
 
 def _response(reply: Reply) -> Any:
-    return NBAStatsResponse(response=reply.text, status_code=200, url=reply.url)
+    return NBAStatsHTTP.nba_response(response=reply.text, status_code=200, url=reply.url)

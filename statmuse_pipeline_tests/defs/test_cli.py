@@ -126,6 +126,15 @@ def test_every_player_in_scope_is_in_the_registry_with_hash_and_dataset(finished
     assert all((project.folder / "models_store" / path).exists() for path in fitted["artefact"])
 
 
+def one_with_a_model(project: Project) -> int:
+    """The id of a player who is served by models of his own."""
+    with sqlite3.connect(project.data / "statmuse.db") as database:
+        (player,) = database.execute(
+            "SELECT player_id FROM model_metadata WHERE kind = 'served' AND failure IS NULL ORDER BY 1 LIMIT 1"
+        ).fetchone()
+    return int(player)
+
+
 def opponent_of(project: Project, player: int) -> str:
     """The abbreviation of a team that is not the one of the player's last game."""
     with sqlite3.connect(project.data / "statmuse.db") as database:
@@ -174,10 +183,7 @@ def test_the_gate_passes_with_exit_code_0(finished):
 
 def test_a_prediction_shows_mean_interval_probability_and_fair_price(finished):
     project, _ = finished
-    with sqlite3.connect(project.data / "statmuse.db") as database:
-        (player,) = database.execute(
-            "SELECT player_id FROM model_metadata WHERE kind = 'served' AND failure IS NULL ORDER BY 1 LIMIT 1"
-        ).fetchone()
+    player = one_with_a_model(project)
     other = opponent_of(project, player)
     for level, more in (("pregame", []), ("tipoff", ["--out", ""])):
         told = project.statmuse("predict", str(player), "PTS", "12", "--opponent", other, *more)
@@ -188,10 +194,7 @@ def test_a_prediction_shows_mean_interval_probability_and_fair_price(finished):
 
 def test_a_sum_of_stats_is_predicted_from_the_forecasts_of_its_parts(finished):
     project, _ = finished
-    with sqlite3.connect(project.data / "statmuse.db") as database:
-        (player,) = database.execute(
-            "SELECT player_id FROM model_metadata WHERE kind = 'served' AND failure IS NULL ORDER BY 1 LIMIT 1"
-        ).fetchone()
+    player = one_with_a_model(project)
     other = opponent_of(project, player)
     means = {}
     for stat in ("PTS", "REB", "reb+pts"):

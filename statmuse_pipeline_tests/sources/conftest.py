@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nba_api.stats.library.http import NBAStatsHTTP
+from nba_api.stats.endpoints.leaguegamelog import NBAStatsHTTP
 
 from statmuse_pipeline_tests.sources.stats_nba_server import (
     BULLS,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from nba_api.stats.endpoints.leaguegamelog import NBAStatsHTTP
 
 from statmuse_pipeline.sources.archive import ArchiveSource
 from statmuse_pipeline.sources.source import SourceError
@@ -215,7 +216,7 @@ def test_a_slow_server_is_asked_again_and_then_given_up(stats_server: StatsServe
 
 
 def test_a_server_that_is_not_there_is_an_error(stats_server: StatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nba_api.stats.library.http.NBAStatsHTTP.base_url", "http://127.0.0.1:9/stats/{endpoint}")
+    monkeypatch.setattr(NBAStatsHTTP, "base_url", "http://127.0.0.1:9/stats/{endpoint}")
     with pytest.raises(SourceError, match=r"cannot be reached for leaguegamelog of 2023-24 .*refused"):
         source().fetch("2023-24")
 
