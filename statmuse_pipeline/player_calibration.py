@@ -14,7 +14,7 @@ from statmuse_pipeline.forecasting import Calibrator, Floats, Width
 from statmuse_pipeline.modeling.distribution import CountDistribution
 from statmuse_pipeline.modeling.player_model import PlayerModel
 from statmuse_pipeline.modeling.residuals import columns_needed
-from statmuse_pipeline.modeling.train import TrainConfig, train_player
+from statmuse_pipeline.modeling.train import TrainConfig, refit_player, train_player
 
 LEVEL = InformationLevel.TIPOFF
 """At which calibrators are chosen; they follow the forecasts of both levels."""
@@ -68,7 +68,7 @@ class PlayerCalibration:
 def train_calibrated(
     player_id: int, rows: pd.DataFrame, config: TrainConfig, calibration: PlayerCalibration
 ) -> tuple[PlayerModel, dict[str, Decision]]:
-    """One player's models as of `train_player`, and the decisions on calibrators for what they serve.
+    """One player's models as of `refit_player`, and the decisions on calibrators for what they serve.
 
     Args:
         player_id: whose.
@@ -76,8 +76,9 @@ def train_calibrated(
         config: how models are trained.
         calibration: how calibrators are chosen.
     """
-    model = train_player(player_id, rows, config)
-    return model, calibration.decide(rows[(rows["split"] == "validation") & (rows["min"] > 0)], model)
+    chosen = train_player(player_id, rows, config)
+    decisions = calibration.decide(rows[(rows["split"] == "validation") & (rows["min"] > 0)], chosen)
+    return refit_player(chosen, rows, config), decisions
 
 
 def ladder_pairs(

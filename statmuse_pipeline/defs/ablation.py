@@ -26,12 +26,14 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
     from statmuse_pipeline.sources.source import content_hash
 
     version, transactions = dataset_facts(workspace)["version"], raw_transactions(workspace)
+    spreads = _spreads(workspace)
     players = _players(workspace, version)
     forecasts = workspace.shelf.receipt("forecasts")
     wanted = fingerprint(
         {
             "dataset": version,
             "transactions": None if transactions is None else content_hash(transactions),
+            "spreads": content_hash(spreads),
             "players": forecasts.outputs["families.parquet"] if forecasts and players is not None else None,
             "stats": [stat.value for stat in workspace.stats],
             "quick": quick,
@@ -50,15 +52,19 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
     name = "ablations_quick" if quick else "ablations"
     receipt = workspace.shelf.receipt(name)
     if receipt is None or receipt.inputs != wanted:
-        workspace.shelf.put(name, wanted, lambda folder: _measure(workspace, folder, players, quick))
+        workspace.shelf.put(name, wanted, lambda folder: _measure(workspace, folder, players, spreads, quick))
     return workspace.shelf.folder(name)
 
 
-def _measure(workspace: Workspace, folder: Path, players: "pd.DataFrame | None", quick: bool) -> dict[str, Any]:
+def _measure(
+    workspace: Workspace, folder: Path, players: "pd.DataFrame | None", spreads: "pd.DataFrame", quick: bool
+) -> dict[str, Any]:
     import pandas as pd
 
-    from statmuse_pipeline.ablations.study import Study, measure
+    from statmuse_pipeline.ablations.spreads import measure_spreads
+    from statmuse_pipeline.ablations.study import QUICK_DRAWS, Study, measure
     from statmuse_pipeline.ablations.table import markdown
+    from statmuse_pipeline.evaluation.scores import DRAWS
 
     study = Study(
         dataset_rows(workspace, KNOWN_BEFORE_TEST),
@@ -68,7 +74,9 @@ def _measure(workspace: Workspace, folder: Path, players: "pd.DataFrame | None",
         workers=workspace.settings.workers,
         progress=workspace.progress,
     )
-    table = pd.concat([measure(study, players), _playing_time(workspace, study)], ignore_index=True)
+    told = measure_spreads(study.rows, spreads, study.seed, QUICK_DRAWS if quick else DRAWS)
+    parts = [measure(study, players), _playing_time(workspace, study), *([pd.DataFrame(told)] if told else [])]
+    table = pd.concat(parts, ignore_index=True)
     table.to_parquet(folder / "ablations.parquet", index=False)
     (folder / "ablations.md").write_text(markdown(table))
     return {"rows": len(table)}
@@ -89,6 +97,18 @@ def _playing_time(workspace: Workspace, study: "Study") -> "pd.DataFrame":
     draws = QUICK_DRAWS if study.quick else DRAWS
     absences = measure_absences(members, ROSTER_COLUMNS, listed, study.seed, draws, quick=study.quick)
     return pd.DataFrame([*absences, *measure_minutes(study.rows, study.seed, draws)])
+
+
+def _spreads(workspace: Workspace) -> "pd.DataFrame":
+    """Spreads of the games of the warehouse; no rows where the source has none."""
+    from statmuse_pipeline.sources.game_odds import read_spreads
+    from statmuse_pipeline.warehouse import read
+    from statmuse_pipeline.warehouse.spreads import spreads_of_games
+
+    # Simulated games have no market: real spreads belong to real games alone.
+    real = workspace.choice.source.name != "demo"
+    closing, quoted = read_spreads(workspace.settings.archive if real else None)
+    return spreads_of_games(closing, quoted, read.games(workspace.engine), read.teams(workspace.engine))
 
 
 def _players(workspace: Workspace, version: str) -> "pd.DataFrame | None":

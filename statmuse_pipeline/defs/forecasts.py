@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from statmuse_pipeline.defs.ingest import OWNERS
-from statmuse_pipeline.defs.players import load_models, player_calibrators, read_calibrators, registry_version
+from statmuse_pipeline.defs.players import (
+    REFITTED,
+    SERVED,
+    load_models,
+    player_calibrators,
+    read_calibrators,
+    registry_version,
+)
 from statmuse_pipeline.defs.pooled import Pooled, dataset_rows, read_history
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import InformationLevel, Stat, prior_column
@@ -20,7 +27,10 @@ if TYPE_CHECKING:
 
     Means = Mapping[tuple[InformationLevel, Stat], pd.DataFrame]
 
-JUDGED = ("validation", "test")
+FORECAST_BY = {"validation": SERVED, "test": REFITTED}
+"""Split -> the kind of player models that forecast it: those that learned from everything before, as in production."""
+
+JUDGED = tuple(FORECAST_BY)
 KEYS = ["game_id", "player_id"]
 
 
@@ -101,9 +111,10 @@ def _served_means(workspace: Workspace, rows: "pd.DataFrame") -> "Means":
     }
     values = {key: np.repeat(prior[:, None], len(MODEL_COLUMNS), axis=1) for key, prior in priors.items()}
     own = {stat: np.zeros(len(rows), dtype=bool) for stat in workspace.stats}
-    models = load_models(workspace)
-    for player, places in rows.groupby("player_id").indices.items():
-        model = models.get(int(str(player)))
+    models = {split: load_models(workspace, kind=kind) for split, kind in FORECAST_BY.items()}
+    for places in rows.groupby(["split", "player_id"]).indices.values():
+        split, player = rows[["split", "player_id"]].iloc[places[0]]
+        model = models[split].get(int(player))
         if model is None:
             continue
         for stat, members in model.members(rows.iloc[places], workspace.stats).items():

@@ -1,8 +1,9 @@
 """Models that learn every night, beside those that are judged.
 
-A player has two models. The *evaluated* one (`player_models`) learns from train and validation alone and never saw the
-test split: every published metric is about it. The *live* one (`live_models`) is the same recipe on everything known
-this morning, and forecasts tonight. So a night never touches what is judged, and what is judged never saw a test game.
+A player has *evaluated* models and a *live* one. The evaluated ones (`player_models`) learn from train and validation
+alone and never saw the test split: every published metric is about them. The live one (`live_models`) is the same
+recipe on everything known this morning, and forecasts tonight. So a night never touches what is judged, and what is
+judged never saw a test game.
 
 What goes stale when:
 

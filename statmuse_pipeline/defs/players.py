@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
 CALIBRATORS = "calibrators.json"
 
+SERVED = "served"
+"""What is served of a player, by members that learned from train: it forecasts validation."""
+
+REFITTED = "refitted"
+"""The same choices with members that learned from validation too: what forecasts the games after it."""
+
+_JUDGED = (SERVED, REFITTED, "calibrator")
+
 
 @dg.asset(deps=[pooled_models], group_name="training", kinds={"optuna"}, owners=OWNERS)
 def tuned_parameters(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -97,16 +105,21 @@ def player_models(context: dg.AssetExecutionContext, workspace: dg.ResourceParam
         trained = train_players(groups, config, workers=workspace.settings.workers)
     records: list[dict[str, Any]] = []
     fitted = 0
-    for player, model in workspace.progress(trained, len(groups), "Training players"):
+    for player, made in workspace.progress(trained, len(groups), "Training players"):
         key = keys[player]
         own = {**common, "player_key": key, "player_id": player}
-        if isinstance(model, str):
-            records.append({**own, "stat": "all", "kind": "served", "metrics": {}, "features": [], "failure": model})
-            context.add_asset_metadata({"failure": model}, partition_key=key)
+        if isinstance(made, str):
+            failed = {**own, "stat": "all", "metrics": {}, "features": [], "failure": made}
+            records += [{**failed, "kind": kind} for kind in (SERVED, REFITTED)]
+            context.add_asset_metadata({"failure": made}, partition_key=key)
             continue
-        artefact = workspace.artefacts.put(key, model.to_files())
+        artefact = workspace.artefacts.put(key, made.chosen.to_files())
         place = {"artefact": artefact.path, "sha256": artefact.sha256}
-        records += [{**own, **place, **record} for record in model.records()]
+        records += [{**own, **place, **record} for record in made.chosen.records()]
+        model = made.refitted
+        artefact = workspace.artefacts.put(f"{key}-{REFITTED}", model.to_files())
+        place = {"artefact": artefact.path, "sha256": artefact.sha256, "kind": REFITTED}
+        records += [{**own, **record, **place} for record in model.records() if record["kind"] == SERVED]
         fitted += bool(model.stats)
         context.add_asset_metadata(
             {"stats fitted": len(model.stats), "failures": len(model.failures), "bytes": artefact.bytes},
@@ -138,7 +151,7 @@ def player_calibrators(
     validation = rows[(rows["split"] == "validation") & (rows["min"] > 0)]
     validation_of = by_player(validation)
     calibration = player_calibration(workspace)
-    models = load_models(workspace, [player_id_of(key) for key in keys])
+    models = load_models(workspace, [player_id_of(key) for key in keys], kind=SERVED)
     common = _common_record(workspace)
     records: list[dict[str, Any]] = []
     kept = 0
@@ -241,11 +254,11 @@ def stale_players(workspace: Workspace, keys: Sequence[str]) -> list[str]:
 
     recorded = read_models(workspace.engine, with_json=False)
     current = recorded[recorded["fingerprint"] == training_version(workspace)]
-    fresh = {key for key, group in current.groupby("player_key") if {"served", "calibrator"} <= set(group["kind"])}
+    fresh = {key for key, group in current.groupby("player_key") if set(_JUDGED) <= set(group["kind"])}
     return [key for key in keys if key not in fresh]
 
 
-def registry_version(workspace: Workspace, kinds: Sequence[str] = ("served", "calibrator")) -> str:
+def registry_version(workspace: Workspace, kinds: Sequence[str] = _JUDGED) -> str:
     """Fingerprint of all artefacts of those kinds of models; by default of those that are judged."""
     from statmuse_pipeline.registry.metadata import read_models
 
@@ -253,14 +266,16 @@ def registry_version(workspace: Workspace, kinds: Sequence[str] = ("served", "ca
     return fingerprint({"artefacts": sorted(set(recorded.loc[recorded["kind"].isin(kinds), "sha256"].dropna()))})
 
 
-def load_models(workspace: Workspace, players: Sequence[int] | None = None) -> "dict[int, PlayerModel]":
-    """The recorded models by player id; an artefact whose hash differs is refused."""
+def load_models(
+    workspace: Workspace, players: Sequence[int] | None = None, *, kind: str = REFITTED
+) -> "dict[int, PlayerModel]":
+    """The recorded models of that kind (SERVED or REFITTED) by player id; an artefact whose hash differs is refused."""
     from statmuse_pipeline.modeling.player_model import PlayerModel
     from statmuse_pipeline.registry.metadata import read_models
 
     recorded = read_models(workspace.engine, players, with_json=False)
-    served = recorded[(recorded["kind"] == "served") & recorded["artefact"].notna()]
-    one = served.drop_duplicates("player_id").sort_values("player_id")
+    found = recorded[(recorded["kind"] == kind) & recorded["artefact"].notna()]
+    one = found.drop_duplicates("player_id").sort_values("player_id")
     return {
         int(player): PlayerModel.from_files(workspace.artefacts.get(path, sha256))
         for player, path, sha256 in zip(one["player_id"], one["artefact"], one["sha256"], strict=True)

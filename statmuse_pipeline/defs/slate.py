@@ -23,7 +23,7 @@ from statmuse_pipeline.defs.night import (
     open_ledger,
     tonight,
 )
-from statmuse_pipeline.defs.players import registry_version
+from statmuse_pipeline.defs.players import REFITTED, registry_version
 from statmuse_pipeline.defs.playing import PLAYING, read_playing_models
 from statmuse_pipeline.defs.pooled import Pooled
 from statmuse_pipeline.defs.resources import Workspace
@@ -237,7 +237,7 @@ def _version(
             "features": {season: receipt.outputs for season, receipt in features.items()},
             "pooled": workspace.shelf.require("pooled", made_by="statmuse train").outputs,
             "playing": workspace.shelf.require(PLAYING, made_by="statmuse train").outputs,
-            "registry": registry_version(workspace, ("served", "calibrator", LIVE)),
+            "registry": registry_version(workspace, (REFITTED, "calibrator", LIVE)),
             "warehouse": {season: season_fingerprint(workspace.engine, season) for season in seasons},
             "stats": list(workspace.stats),
             "code": code_version(
@@ -259,7 +259,7 @@ def _recorded(workspace: Workspace, players: list[int]) -> "pd.Series":
     from statmuse_pipeline.registry.metadata import read_models
 
     recorded = read_models(workspace.engine, players, with_json=False)
-    own = recorded[recorded["kind"].isin(["served", LIVE]) & recorded["artefact"].notna()]
+    own = recorded[recorded["kind"].isin([REFITTED, LIVE]) & recorded["artefact"].notna()]
     return own.groupby("player_id")["recorded_at"].max()
 
 

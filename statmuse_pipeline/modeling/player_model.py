@@ -13,7 +13,7 @@ import pandas as pd
 from statmuse_pipeline.domain import PipelineError, Stat
 from statmuse_pipeline.modeling.ensemble import ENSEMBLES, Served, vote
 from statmuse_pipeline.modeling.members import FAMILIES, BoostedTrees, Linear, OnnxForest, Standardizer
-from statmuse_pipeline.modeling.residuals import FOREST_INPUTS, design, scale_of, stat_inputs
+from statmuse_pipeline.modeling.residuals import FOREST_INPUTS, design, scale_of, settled_share, stat_inputs
 
 MODEL_COLUMNS = ("prior", *FAMILIES, *ENSEMBLES, "served")
 """Columns of `PlayerModel.means`: the prior, each member by itself, the ensembles, and what is served.
@@ -84,7 +84,8 @@ class PlayerModel:
     def members(self, rows: pd.DataFrame, stats: Sequence[Stat] = tuple(Stat)) -> dict[Stat, np.ndarray]:
         """Scaled residual forecasts [rows, members] of the stats that were fitted, in the order of `members.FAMILIES`.
 
-        They depend on pregame inputs alone, so one call serves the priors of both levels.
+        Early in a season they count in part (`residuals.settled_share`). They depend on pregame inputs alone, so one
+        call serves the priors of both levels.
 
         Args:
             rows: [rows] of this player with the pregame inputs (`residuals.columns_needed()` without outcomes).
@@ -96,6 +97,7 @@ class PlayerModel:
         """
         if self.forest is None or self.forest_scaler is None or not len(rows):
             return {}
+        settled = settled_share(rows)[:, None]
         forest = self.forest.predict(self.forest_scaler.transform(design(rows, FOREST_INPUTS)))
         found = {}
         for stat, model in self.stats.items():
@@ -103,7 +105,8 @@ class PlayerModel:
                 continue
             inputs = model.scaler.transform(design(rows, stat_inputs(stat)))
             own = forest[:, list(Stat).index(stat)]
-            found[stat] = np.column_stack([own, model.boosted.predict(inputs), model.linear.predict(inputs)])
+            members = np.column_stack([own, model.boosted.predict(inputs), model.linear.predict(inputs)])
+            found[stat] = settled * members
         return found
 
     def means(self, rows: pd.DataFrame, stat: Stat, prior: np.ndarray) -> pd.DataFrame:

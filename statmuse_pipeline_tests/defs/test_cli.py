@@ -130,7 +130,7 @@ def one_with_a_model(project: Project) -> int:
     """The id of a player who is served by models of his own."""
     with sqlite3.connect(project.data / "statmuse.db") as database:
         (player,) = database.execute(
-            "SELECT player_id FROM model_metadata WHERE kind = 'served' AND failure IS NULL ORDER BY 1 LIMIT 1"
+            "SELECT player_id FROM model_metadata WHERE kind = 'refitted' AND failure IS NULL ORDER BY 1 LIMIT 1"
         ).fetchone()
     return int(player)
 
@@ -150,7 +150,7 @@ def test_an_altered_artefact_is_refused(finished):
     project, _ = finished
     with sqlite3.connect(project.data / "statmuse.db") as database:
         player, path = database.execute(
-            "SELECT player_id, artefact FROM model_metadata WHERE kind = 'served' AND failure IS NULL"
+            "SELECT player_id, artefact FROM model_metadata WHERE kind = 'refitted' AND failure IS NULL"
         ).fetchone()
     artefact = project.folder / "models_store" / path
     before = artefact.read_bytes()

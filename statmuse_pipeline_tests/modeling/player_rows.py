@@ -39,7 +39,7 @@ def simulated_rows(players: int = 3, games: int = 120, signal: float = 0.0, seed
     rows["game_id"] = [f"00223{number:05d}" for number in rows.groupby("player_id").cumcount()]
     position = rows.groupby("player_id").cumcount() / games
     rows["split"] = np.select([position < 0.60, position < 0.85], ["train", "validation"], "test")
-    rows["exp_min_pregame"] = 29.0
+    rows["exp_min_pregame"], rows["season_games_before"] = 29.0, 40.0
     other = [name for name in columns_needed() if name not in rows and not name.startswith("resid_")]
     noise = pd.DataFrame(rng.normal(size=(len(rows), len(other))), columns=other)
     rows = pd.concat([rows, noise], axis=1)

@@ -15,7 +15,7 @@ from statmuse_pipeline.modeling import train
 from statmuse_pipeline.modeling.ensemble import Served
 from statmuse_pipeline.modeling.members import FAMILIES
 from statmuse_pipeline.modeling.player_model import MODEL_COLUMNS, PlayerModel
-from statmuse_pipeline.modeling.train import TrainConfig, train_player, train_players
+from statmuse_pipeline.modeling.train import TrainConfig, Trained, refit_player, train_player, train_players
 from statmuse_pipeline_tests.modeling.player_rows import rows_of, simulated_rows
 
 CONFIG = TrainConfig(seed=3)
@@ -137,6 +137,53 @@ def test_validation_outcomes_choose_the_shrinkage_and_nothing_else(
     )
 
 
+def test_members_learn_from_validation_once_it_has_chosen_and_every_choice_stays(
+    telling_rows: pd.DataFrame, telling_model: PlayerModel
+) -> None:
+    rows = rows_of(telling_rows, 101, "train", "validation")
+    refitted = refit_player(telling_model, rows, CONFIG)
+    assert refitted.metrics() == telling_model.metrics()
+    as_train = rows.assign(split="train")
+    after = rows_of(telling_rows, 101, "test")
+    prior = after["prior_pts"].to_numpy()
+    told = refitted.means(after, Stat.PTS, prior)
+    members = list(FAMILIES)
+    pd.testing.assert_frame_equal(
+        told[members], train_player(101, as_train, CONFIG).means(after, Stat.PTS, prior)[members]
+    )
+    assert (told[members] != telling_model.means(after, Stat.PTS, prior)[members]).any().all()
+    assert PlayerModel.from_files(refitted.to_files()).metrics() == refitted.metrics()
+
+
+def test_games_after_validation_play_no_part_in_the_refit(
+    telling_rows: pd.DataFrame, telling_model: PlayerModel
+) -> None:
+    rows = rows_of(telling_rows, 101, "train", "validation")
+    with_test = rows_of(telling_rows, 101, "train", "validation", "test")
+    assert (
+        refit_player(telling_model, with_test, CONFIG).to_files()
+        == refit_player(telling_model, rows, CONFIG).to_files()
+    )
+
+
+def test_a_player_without_models_has_none_after_the_refit(noisy_rows: pd.DataFrame) -> None:
+    rows = rows_of(noisy_rows, 101, "train", "validation")
+    few = train_player(101, rows[(rows["split"] == "validation") | (rows["game_date"] < "2023-11-10")], CONFIG)
+    assert refit_player(few, rows, CONFIG) is few
+
+
+def test_what_was_learned_of_a_player_fades_in_over_the_first_games_of_a_season(
+    telling_rows: pd.DataFrame, telling_model: PlayerModel
+) -> None:
+    after = rows_of(telling_rows, 101, "test").assign(season_games_before=40.0)
+    settled = telling_model.members(after, (Stat.PTS,))[Stat.PTS]
+    opening = telling_model.members(after.assign(season_games_before=0.0), (Stat.PTS,))[Stat.PTS]
+    np.testing.assert_array_equal(opening, 0.0)
+    known = after["season_games_before"].where(after.index != after.index[0])
+    np.testing.assert_array_equal(telling_model.members(after.assign(season_games_before=known))[Stat.PTS][0], 0.0)
+    assert (settled != 0).all()
+
+
 def test_a_player_with_few_games_in_train_is_recorded_and_served_by_the_prior(noisy_rows: pd.DataFrame) -> None:
     rows = rows_of(noisy_rows, 101, "train", "validation")
     model = train_player(101, rows[(rows["split"] == "validation") | (rows["game_date"] < "2023-11-10")], CONFIG)
@@ -182,9 +229,10 @@ def test_all_players_come_back_in_order_and_the_same_from_one_process_and_from_t
     together = list(train_players(groups, CONFIG, workers=2))
     for (player, one), (other, two) in zip(alone, together, strict=True):
         assert player == other
-        assert isinstance(one, PlayerModel)
-        assert isinstance(two, PlayerModel)
-        assert one.to_files() == two.to_files()
+        assert isinstance(one, Trained)
+        assert isinstance(two, Trained)
+        assert one.chosen.to_files() == two.chosen.to_files()
+        assert one.refitted.to_files() == two.refitted.to_files()
 
 
 def test_a_player_that_raises_is_a_reason_and_the_others_go_on(
@@ -193,8 +241,8 @@ def test_a_player_that_raises_is_a_reason_and_the_others_go_on(
     groups = [(player, rows_of(noisy_rows, player, "train", "validation")) for player in (101, 102, 103)]
     groups[1] = (102, groups[1][1].drop(columns=["opp_pace_20"]))
     results = dict(train_players(groups, CONFIG, workers=1))
-    assert isinstance(results[101], PlayerModel)
-    assert isinstance(results[103], PlayerModel)
+    assert isinstance(results[101], Trained)
+    assert isinstance(results[103], Trained)
     assert "lack opp_pace_20" in str(results[102])
 
 
