@@ -39,11 +39,15 @@ def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
     from statmuse_pipeline.features.table import feature_catalog
 
     seasons = sorted(context.partition_keys)
-    versions = {season: features_version(workspace, season) for season in seasons}
-    stale = [season for season in seasons if not _is_fresh(workspace, season)]
-    receipts = {season: workspace.shelf.receipt(f"features/{season}") for season in seasons}
+    versions = {
+        label: features_version(workspace, label) for label in workspace.settings.seasons if label <= seasons[-1]
+    }
+    receipts = {label: workspace.shelf.receipt(f"features/{label}") for label in versions}
+    old = [label for label, receipt in receipts.items() if receipt is None or receipt.inputs != versions[label]]
+    stale = [season for season in seasons if season in old]
     if stale:
-        table = _build(workspace, last=stale[-1])
+        upto = [label for label in versions if label <= stale[-1]]
+        table = _build(workspace, upto, upto.index(old[0]))
         for season in stale:
             rows = table[table["season"] == season]
 
@@ -52,7 +56,8 @@ def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
                 return {"rows": len(rows), "columns": len(rows.columns)}
 
             receipts[season] = workspace.shelf.put(f"features/{season}", versions[season], write)
-    for season, receipt in receipts.items():
+    for season in seasons:
+        receipt = receipts[season]
         assert receipt is not None
         context.add_asset_metadata(dict(receipt.facts), partition_key=season)
     newest = pd.read_parquet(workspace.shelf.folder(f"features/{seasons[-1]}") / "features.parquet")
@@ -68,36 +73,29 @@ def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
     )
 
 
-def _build(workspace: Workspace, last: str) -> "pd.DataFrame":
-    """The table up to that season: what is on the shelf of the seasons before the first stale one, the rest anew."""
+def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFrame":
+    """The table of those seasons: the first `known` of them as they lie on the shelf, the rest anew."""
     import pandas as pd
 
     from statmuse_pipeline.features.minutes import add_minutes_forecasts, catalog
     from statmuse_pipeline.features.table import build_features
     from statmuse_pipeline.warehouse import read
 
-    seasons = [label for label in workspace.settings.seasons if label <= last]
-    stale = next(place for place, label in enumerate(seasons) if not _is_fresh(workspace, label))
     fresh = build_features(
         read.player_games(workspace.engine, seasons),
         read.games(workspace.engine, seasons),
         read.players(workspace.engine),
-        seasons=seasons[stale:],
+        seasons=seasons[known:],
     )
-    known = []
-    for label in seasons[:stale]:
+    before = []
+    for label in seasons[:known]:
         workspace.shelf.require(f"features/{label}", made_by="statmuse train")
-        known.append(pd.read_parquet(workspace.shelf.folder(f"features/{label}") / "features.parquet"))
+        before.append(pd.read_parquet(workspace.shelf.folder(f"features/{label}") / "features.parquet"))
     forecast = [feature.name for feature in catalog()]
-    table = pd.concat([*(rows.drop(columns=forecast) for rows in known), fresh], ignore_index=True)
+    table = pd.concat([*(rows.drop(columns=forecast) for rows in before), fresh], ignore_index=True)
     return add_minutes_forecasts(
         table, workspace.settings.seed, earlier_models(workspace), partial(_remembered_fit, workspace.shelf)
     )
-
-
-def _is_fresh(workspace: Workspace, season: str) -> bool:
-    receipt = workspace.shelf.receipt(f"features/{season}")
-    return receipt is not None and receipt.inputs == features_version(workspace, season)
 
 
 def _remembered_fit(shelf: Shelf, fit: str, inputs: str, make: "Callable[[], Files]") -> "Files":

@@ -55,7 +55,7 @@ def interval_chart(
     def x(value: float) -> str:
         return f"{8 + (value - low) / (high - low) * (WIDTH - 16):.1f}"
 
-    row, top = 36, 26
+    row, top = 42, 26
     height = top + row * len(known) + 6
     parts = [_open(height, title)]
     for place, (position, name) in enumerate(sorted(marks)):
@@ -70,8 +70,8 @@ def interval_chart(
         parts.append(f'<text x="8" y="{y + 11}">{escape(e.label)}</text>')
         told = f"{show(e.value)} ({show(e.low)} to {show(e.high)})"
         parts.append(f'<text class="faint" x="{WIDTH - 8}" y="{y + 11}" text-anchor="end">{escape(told)}</text>')
-        parts.append(f'<line class="span" x1="{x(e.low)}" x2="{x(e.high)}" y1="{y + 22}" y2="{y + 22}"/>')
-        parts.append(f'<circle class="dot" cx="{x(e.value)}" cy="{y + 22}" r="4.5"/>')
+        parts.append(f'<line class="span" x1="{x(e.low)}" x2="{x(e.high)}" y1="{y + 26}" y2="{y + 26}"/>')
+        parts.append(f'<circle class="dot" cx="{x(e.value)}" cy="{y + 26}" r="4.5"/>')
     return Markup("".join(parts) + "</svg>")
 
 
