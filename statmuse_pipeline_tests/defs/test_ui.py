@@ -116,7 +116,9 @@ def materialized(run: dict[str, Any]) -> set[tuple[str, str | None]]:
 
 def player_keys(project: Project) -> list[str]:
     return sorted(
-        folder.name for folder in (project.folder / "models_store").iterdir() if "calibrators" not in folder.name
+        folder.name
+        for folder in (project.folder / "models_store").iterdir()
+        if not folder.name.endswith(("-calibrators", "-refitted"))
     )
 
 
