@@ -6,10 +6,7 @@ averaged. Moving is done in
 normal-quantile space: a line `d` higher lowers the quantile by d / sd, where sd = sqrt(spread * line) and
 `spread` = sum (actual - line)^2 / sum line is learned per stat on earlier dates. For equal lines nothing moves.
 
-**Blend**: logit p_final = a + b * logit consensus + c * logit ours, per kind of collection, stat and side of the
-tip-off, fitted weekly on earlier dates by logistic regression with a normal prior at consensus alone
-(a = 0, b = 1, c = 0). Logit pooling: Satopaa et al., "Combining multiple probability predictions using a simple
-logit model", International Journal of Forecasting 30 (2014).
+**Blend**: how much our forecast counts beside it is learned in `blend.py`.
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, ndtri
 
+from statmuse_pipeline.betting.blend import fit_weekly, weights_of
 from statmuse_pipeline.betting.hygiene import MARKET, known_before, quote_kind, screen
 
 Floats = NDArray[np.float64]
@@ -31,16 +29,6 @@ FRESH = pd.Timedelta(hours=12)
 PRIOR_SPREAD = 1.5
 PRIOR_LINES = 2000.0
 """Spread before any outcome is known, worth this sum of lines (about 150 points quotes)."""
-
-MINIMUM_MARKETS = 1000
-"""Resolved player-game-stats of earlier dates below which the consensus is served alone."""
-
-PRIOR_SD = (0.02, 0.10, 0.15)
-"""Prior standard deviations of a, b, c around (0, 1, 0): a market is rarely wrong by more.
-
-Chosen on quotes before the test window among tighter and wider ones: over 13 markets it gains .00066 of Brier on the
-quotes themselves, as the best do, and more steadily (2.5 standard errors in the mean; .00065 and 2.0 with .05, .1, .2).
-"""
 
 EDGE = 1e-4
 """Probabilities are kept this far from 0 and 1 before they go through a logit."""
@@ -53,7 +41,7 @@ class MarketView:
     Attributes:
         quotes: the screened quotes with the columns added `p_consensus` (P(over | no push), NaN where no sound
             book quoted), `books` (how many stand in it) and `p_over_final` (P(over), pushes not counted as overs).
-        weights: DataFrame[kind, stat, late, week, markets, intercept, consensus, ours], one row a fit.
+        weights: of `blend.fit_weekly`, one row a fit.
     """
 
     quotes: pd.DataFrame
@@ -156,11 +144,14 @@ def market_view(
     ours = table["p_over"] / (1 - push).clip(lower=EDGE)
     own = table["no_vig"].where(table["reason"] != "book worse than a coin")
     market = table["p_consensus"].fillna(own)
-    features = pd.DataFrame({"market": _logit(market), "ours": _logit(ours)})
+    odds = pd.DataFrame({"market": _logit(market), "ours": _logit(ours)})
+    pools = _pools(table)
     if weights is None:
-        weights = _fit_weekly(table, features)
-    a, b, c = (table_of.reindex(table.index) for table_of in _weights_of_rows(table, weights))
-    blended = expit(a + b * features["market"] + c * features["ours"])
+        weights = fit_weekly(pd.concat([pools, _lessons(table, odds)], axis=1))
+    own_weights = weights_of(pools, weights)
+    blended = expit(
+        own_weights["intercept"] + own_weights["consensus"] * odds["market"] + own_weights["ours"] * odds["ours"]
+    )
     conditional = blended.fillna(market).fillna(ours)
     return MarketView(table.assign(p_over_final=conditional * (1 - push)), weights)
 
@@ -170,70 +161,18 @@ def _logit(p: pd.Series) -> pd.Series:
 
 
 def _pools(table: pd.DataFrame) -> pd.DataFrame:
-    """What a blend is fitted for: the kind of collection, the stat, and whether the ball was already up."""
+    """What weights are for: the kind of collection, the stat, whether the ball was already up, and the Monday."""
     kinds = {name: quote_kind(name) for name in table["quote_set"].unique()}
     late = (table["moment"] >= table["tipoff_utc"]).fillna(False).astype(bool)
-    return pd.DataFrame({"kind": table["quote_set"].map(kinds), "stat": table["stat"], "late": late})
+    day = table["decided_on"]
+    week = day - pd.to_timedelta(day.dt.dayofweek, unit="D")
+    return pd.DataFrame({"kind": table["quote_set"].map(kinds), "stat": table["stat"], "late": late, "week": week})
 
 
-def _weeks(days: pd.Series) -> pd.Series:
-    """The Monday of each day."""
-    return days - pd.to_timedelta(days.dt.dayofweek, unit="D")
-
-
-def _fit_weekly(table: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """One fit a pool and week, on the main lines of all game dates before that week's Monday."""
-    keys = _pools(table)
+def _lessons(table: pd.DataFrame, odds: pd.DataFrame) -> pd.DataFrame:
+    """What weights are learned from: the main lines that came to a decision; `date` is missing in the others."""
     known = table["sound"] & table["main_line"] & table["actual"].notna() & (table["actual"] != table["line"])
-    known &= features.notna().all(axis=1)
-    rows = keys.assign(date=table["game_date"], y=(table["actual"] > table["line"]).astype(float), **features)
-    rows["unit"] = table.groupby(["game_id", "player_id", "stat"], sort=False).ngroup()
-    weeks = (
-        keys.assign(week=_weeks(table["decided_on"])).drop_duplicates().sort_values(["kind", "stat", "late", "week"])
-    )
-    by_pool = dict(tuple(rows[known].sort_values("date", kind="stable").groupby(["kind", "stat", "late"])))
-    fits = []
-    for name, asked in weeks.groupby(["kind", "stat", "late"]):
-        start = np.array([0.0, 1.0, 0.0])
-        pool = by_pool.get(name, rows.iloc[:0])
-        for week in asked["week"]:
-            past = pool[pool["date"] < week]
-            markets = past["unit"].nunique()
-            if markets >= MINIMUM_MARKETS:
-                start = _fit_blend(past, start)
-                fits.append((*name, week, markets, *start))
-    return pd.DataFrame(fits, columns=["kind", "stat", "late", "week", "markets", "intercept", "consensus", "ours"])
-
-
-def _fit_blend(past: pd.DataFrame, start: Floats) -> Floats:
-    """Maximum a posteriori weights (a, b, c) by Newton's method; each player-game-stat counts once."""
-    x = np.column_stack([np.ones(len(past)), past["market"], past["ours"]])
-    y = past["y"].to_numpy()
-    weight = 1 / past.groupby("unit")["unit"].transform("size").to_numpy()
-    prior, precision = np.array([0.0, 1.0, 0.0]), 1 / np.square(PRIOR_SD)
-    theta = start.copy()
-    for _ in range(25):
-        p = expit(x @ theta)
-        gradient = x.T @ (weight * (y - p)) - precision * (theta - prior)
-        curvature = (x * (weight * p * (1 - p))[:, None]).T @ x + np.diag(precision)
-        step = np.linalg.solve(curvature, gradient)
-        theta += step
-        if np.abs(step).max() < 1e-9:
-            break
-    return theta
-
-
-def _weights_of_rows(table: pd.DataFrame, weights: pd.DataFrame) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """The newest weights that were known in each row's week; consensus alone where no fit was."""
-    pool = ["kind", "stat", "late"]
-    keys = _pools(table).assign(week=_weeks(table["decided_on"]), row=np.arange(len(table)))
-    if weights.empty:
-        found = keys.assign(intercept=np.nan, consensus=np.nan, ours=np.nan)
-    else:
-        fits = weights.astype({name: keys[name].dtype for name in [*pool, "week"]}).sort_values("week", kind="stable")
-        found = pd.merge_asof(keys.sort_values("week", kind="stable"), fits, on="week", by=pool)
-        found = found.sort_values("row").set_axis(table.index)
-    fitted = found["consensus"].notna()
-    return tuple(  # type: ignore[return-value]
-        found[name].where(fitted, default) for name, default in (("intercept", 0.0), ("consensus", 1.0), ("ours", 0.0))
-    )
+    known &= odds.notna().all(axis=1)
+    over = (table["actual"] > table["line"]).astype("float64")
+    unit = table.groupby(["game_id", "player_id", "stat"], sort=False).ngroup()
+    return odds.assign(date=table["game_date"].where(known), y=over, unit=unit)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statmuse_pipeline.betting import odds
+from statmuse_pipeline.betting.blend import EVERY, POOL
 from statmuse_pipeline.betting.consensus import add_consensus, market_view
 from statmuse_pipeline.betting.hygiene import screen
 from statmuse_pipeline_tests.betting.conftest import frame, quote, simulated_market
@@ -126,9 +127,11 @@ def test_no_probability_depends_on_outcomes_of_its_own_day_or_later() -> None:
 
 def test_weights_are_refitted_weekly_on_earlier_weeks_alone() -> None:
     weights = market_view(simulated_market(days=120)).weights
-    assert (weights["week"].dt.dayofweek == 0).all()
-    assert weights["week"].diff().dropna().eq(pd.Timedelta(days=7)).all()
-    assert weights["markets"].is_monotonic_increasing
+    assert set(weights["kind"]) == {EVERY, "threes"}
+    for _, own in weights.groupby(POOL):
+        assert (own["week"].dt.dayofweek == 0).all()
+        assert own["week"].diff().dropna().eq(pd.Timedelta(days=7)).all()
+        assert own["markets"].is_monotonic_increasing
 
 
 def test_without_a_forecast_the_market_is_served_and_without_a_market_the_forecast() -> None:
