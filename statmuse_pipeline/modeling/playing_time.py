@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xgboost as xgb
-from scipy import stats
+from scipy import special
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError
 from statmuse_pipeline.modeling.distribution import CountDistribution
@@ -134,9 +134,9 @@ class MinutesShape:
             return np.asarray(below + right_share * (above - below))
 
         held = (1 - upper_share) * read(lower) + upper_share * read(upper)
-        # Who enters for seconds (0 minutes) counts as one who did not play.
-        none = np.minimum(held[:, :1], 0.99)
-        survival = np.clip((1.0 - held) / (1.0 - none), 0.0, 1.0)
+        # What the spread puts below one minute belongs to the shortest nights of those who play: shared out over all
+        # longer ones it would make the nights of the bench too long.
+        survival = np.clip(1.0 - held, 0.0, 1.0)
         survival[:, 0], survival[:, -1] = 1.0, 0.0
         return CountDistribution(np.minimum.accumulate(survival, axis=1))
 
@@ -186,7 +186,7 @@ def _cells(expected: Floats, residual: Floats, size: Floats) -> tuple[Floats, Fl
     parts = np.array_split(order, count)
     scaled = np.clip(residual / size, GRID[0], GRID[-1])
     cdf = np.array(
-        [stats.norm.cdf((GRID[:, None] - scaled[part]) * (size[part] / BANDWIDTH)).mean(axis=1) for part in parts]
+        [special.ndtr((GRID[:, None] - scaled[part]) * (size[part] / BANDWIDTH)).mean(axis=1) for part in parts]
     )
     return np.array([expected[part].mean() for part in parts]), np.maximum.accumulate(cdf, axis=1)
 

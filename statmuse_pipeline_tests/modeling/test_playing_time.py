@@ -81,6 +81,28 @@ def test_who_plays_has_a_minute_and_none_has_more_than_fit_into_a_game(shape: Mi
     assert (np.diff(minutes.mean()) > -0.5).all()
 
 
+def bench(seed: int) -> pd.DataFrame:
+    """Minutes of who is expected to play 3 to 9: a third of the nights end after one to three."""
+    rng = np.random.default_rng(seed)
+    rows = 8000
+    centre = rng.uniform(3, 9, rows)
+    minutes = np.where(rng.random(rows) < 0.33, rng.integers(1, 4, rows), np.round(centre * rng.gamma(4.0, 0.3, rows)))
+    expected = 0.33 * 2.0 + 0.67 * 1.2 * centre
+    return player_games(rows).assign(
+        **dict.fromkeys(EXPECTED_MINUTES.values(), expected),
+        min=np.clip(minutes, 1, LONGEST),
+        min_ewm_10=expected + rng.normal(0, 0.3, rows),
+        min_std_10=2.0,
+    )
+
+
+def test_short_nights_of_the_bench_are_neither_lost_nor_made_longer() -> None:
+    minutes, later = MinutesShape.fit(bench(1), LEVEL, seed=1).distribution(bench(2)), bench(2)
+    assert minutes.mean().mean() == pytest.approx(later["min"].mean(), abs=0.08)
+    said = class_probabilities(minutes, later["min_ewm_10"], np.ones(len(later)))["limited"].mean()
+    assert said == pytest.approx((class_of(later["min"], later["min_ewm_10"]) == "limited").mean(), abs=0.02)
+
+
 def test_what_was_stored_says_the_same_and_the_same_rows_give_the_same_bytes(shape: MinutesShape) -> None:
     files, rows = shape.to_bytes(), player_games(100, seed=5)
     kept = MinutesShape.from_bytes(files).distribution(rows).survival
