@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from statmuse_pipeline.defs.injuries import raw_transactions, with_ids
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import EXPECTED_MINUTES, MINIMUM_HISTORY, InformationLevel
+from statmuse_pipeline.domain import InformationLevel
 from statmuse_pipeline.receipts import Receipt
 from statmuse_pipeline.versions import code_version, fingerprint
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from statmuse_pipeline.participation import ParticipationModels
 
 PLAYING = "playing_time"
-"""`<data>/playing_time/`: models for tonight, fitted on all games; and what those fitted on train say of the others."""
+"""`<data>/playing_time/`: models for tonight, fitted on all games; and what earlier fits said of validation and
+test, refitted every month."""
 
 PLAIN, LISTED = "plain", "listed"
 """Models of absences that know box scores alone, and also under which status a player is listed."""
@@ -54,6 +55,7 @@ def fit_playing_time(
                 "modeling/absence.py",
                 "modeling/playing_time.py",
                 "modeling/distribution.py",
+                "participation_backtest.py",
                 "defs/playing.py",
                 "defs/injuries.py",
                 "warehouse/people.py",
@@ -66,7 +68,7 @@ def fit_playing_time(
 
         def write(folder: Path) -> dict[str, Any]:
             members = roster_members(workspace, facts, transactions)
-            return _fit(folder, members, dataset_rows(), workspace.settings.seed)
+            return _fit(folder, members, dataset_rows(), facts, workspace.settings.seed)
 
         receipt = workspace.shelf.put(PLAYING, wanted, write)
     return receipt
@@ -93,17 +95,20 @@ def roster_members(workspace: Workspace, facts: Mapping[str, Any], transactions:
     return members.assign(split=later.map(dict(enumerate(("train", "validation", "test")))).astype("str"))
 
 
-def _fit(folder: Path, members: pd.DataFrame, rows: pd.DataFrame, seed: int) -> dict[str, Any]:
-    """Models of all games into the folder, and what those of train say of the members and minutes after it."""
-    known, later = rows[rows["split"] == "train"], rows[rows["split"] != "train"]
-    learned = _models(members[members["split"] == "train"], known, seed)
+def _fit(
+    folder: Path, members: pd.DataFrame, rows: pd.DataFrame, facts: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """Models of all games into the folder, and what earlier fits said of the members and minutes since validation."""
+    import pandas as pd
+
+    from statmuse_pipeline.participation_backtest import backtest_absences, backtest_minutes
+
+    first = pd.Timestamp(facts["validation_from"])
     known_of = members[members["usual_min"].notna()]
-    said = {"p_plays": learned.plain.p_plays(known_of)}
-    if learned.listed is not None:
-        said["p_plays_listed"] = learned.listed.p_plays(known_of)
-    kept = known_of[["game_id", "player_id", "split", "played", "missed"]].assign(**said)
+    said = backtest_absences(members, first, seed).reindex(known_of.index)
+    kept = known_of[["game_id", "player_id", "split", "played", "missed"]].join(said)
     kept.to_parquet(folder / "members.parquet", index=False)
-    _minutes_said(later, learned.shapes).to_parquet(folder / "minutes.parquet", index=False)
+    backtest_minutes(rows, first, seed).to_parquet(folder / "minutes.parquet", index=False)
     tonight = _models(members, rows, seed)
     shapes = {level.value: shape for level, shape in tonight.shapes.items()}
     parts: dict[str, AbsenceModel | MinutesShape] = {PLAIN: tonight.plain, **shapes}
@@ -134,35 +139,8 @@ def _models(members: pd.DataFrame, rows: pd.DataFrame, seed: int) -> Participati
     )
 
 
-def _minutes_said(rows: pd.DataFrame, shapes: Mapping[InformationLevel, MinutesShape]) -> pd.DataFrame:
-    """What the distributions said of the rows that count, one row a player-game and level, and what came of it."""
-    import numpy as np
-    import pandas as pd
-
-    from statmuse_pipeline.modeling.playing_time import USUAL, class_of, minutes_forecasts
-
-    parts = []
-    for level, shape in shapes.items():
-        own = rows[
-            (rows["min"] > 0) & (rows["games_before"] >= MINIMUM_HISTORY) & rows[EXPECTED_MINUTES[level]].notna()
-        ]
-        own = own.reset_index(drop=True)
-        minutes, actual = shape.distribution(own), own["min"].to_numpy(dtype=float)
-        told = minutes_forecasts(minutes, own[USUAL], np.ones(len(own)))
-        scores = {"crps": minutes.crps(actual), "log_score": minutes.log_score(actual)}
-        outcome = {
-            "night": class_of(actual, own[USUAL]),
-            "level": level.value,
-            "expected": own[EXPECTED_MINUTES[level]],
-        }
-        parts.append(
-            pd.concat([own[["game_id", "player_id", "split", "min"]], told], axis=1).assign(**scores, **outcome)
-        )
-    return pd.concat(parts, ignore_index=True)
-
-
 def read_playing_scores(workspace: Workspace) -> dict[str, pd.DataFrame]:
-    """Tables `absences` and `minutes` of the metric report: validation and test, by models fitted on train."""
+    """Tables `absences` and `minutes` of the metric report: validation and test, by models refitted every month."""
     import pandas as pd
 
     from statmuse_pipeline.evaluation.playing_time import score_absences, score_minutes

@@ -1,0 +1,125 @@
+"""What the models of playing time, refitted every month as in production, would have said of games already played.
+
+A fit serves from its day to the next fit's and knows earlier days only, so that what is scored on validation and test
+comes from models that knew what was known then, and nothing of what they are scored on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from statmuse_pipeline.domain import EXPECTED_MINUTES, MINIMUM_HISTORY, InformationLevel
+from statmuse_pipeline.features.roster import LISTED, ROSTER_COLUMNS
+from statmuse_pipeline.modeling.absence import AbsenceModel
+from statmuse_pipeline.modeling.playing_time import UNSETTLED, USUAL, MinutesShape, class_of, minutes_forecasts
+
+_KEYS = ("game_id", "player_id", "game_date", "split")
+
+Period = tuple[pd.Timestamp, pd.Timestamp]
+
+
+def refit_periods(days: pd.Series, first: pd.Timestamp) -> list[Period]:
+    """[start, end) of each fit's service: from `first`, then from the first of every month in which there are games.
+
+    Args:
+        days: of games, in any order.
+        first: the first day that is asked about.
+    """
+    later = days[days >= first]
+    if later.empty:
+        return []
+    months = later.dt.to_period("M").drop_duplicates().sort_values().dt.start_time
+    starts = [max(month, first) for month in months]
+    return list(pairwise([*starts, later.max() + pd.Timedelta(days=1)]))
+
+
+def backtest_absences(members: pd.DataFrame, first: pd.Timestamp, seed: int) -> pd.DataFrame:
+    """P(plays) of every member from `first` on, each from a fit on the days before the month's first.
+
+    Args:
+        members: of `features.roster.roster_features`, in any order, with LISTED where that is known.
+        first: the first day that is asked about; earlier ones get NaN.
+        seed: of the fits.
+
+    Returns:
+        p_plays, and p_plays_listed where LISTED is there, aligned with `members`; NaN for who has no earlier game.
+
+    Raises:
+        PipelineError: when there are too few days before `first` to learn from.
+    """
+    kinds: dict[str, tuple[str, ...]] = {"p_plays": ROSTER_COLUMNS}
+    if LISTED in members:
+        kinds["p_plays_listed"] = (*ROSTER_COLUMNS, LISTED)
+
+    day = members["game_date"]
+
+    def say(period: Period, name: str) -> pd.DataFrame:
+        start, end = period
+        now = members[(day >= start) & (day < end)]
+        model = AbsenceModel.fit(members[day < start], kinds[name], seed)
+        return pd.DataFrame({name: model.p_plays(now)}, index=now.index)
+
+    said = _side_by_side(say, refit_periods(day, first), list(kinds))
+    nothing = pd.DataFrame(index=members.index[:0])
+    return pd.concat([pd.concat([nothing, *parts]) for parts in said], axis=1).reindex(members.index)
+
+
+def backtest_minutes(features: pd.DataFrame, first: pd.Timestamp, seed: int) -> pd.DataFrame:
+    """What was said of the minutes of the rows that count from `first` on, and what came of it.
+
+    Args:
+        features: game_id, player_id, game_date, split, min, games_before, the expected minutes of both levels and
+            `modeling.playing_time.UNSETTLED`, in any order.
+        first: the first day that is asked about.
+        seed: of the fits.
+
+    Returns:
+        One row a player-game and level, in the order of level and time: game_id, player_id, split, min, what
+        `minutes_forecasts` tells given that he plays, crps (minutes), log_score (nats), night (which of CLASSES came),
+        level and expected (minutes).
+
+    Raises:
+        PipelineError: when there are too few days before `first` to learn from.
+    """
+
+    # A copy of some hundred columns for every fit would take longer than the fit.
+    inputs = dict.fromkeys((*_KEYS, "min", "games_before", *EXPECTED_MINUTES.values(), *UNSETTLED))
+    rows = features[list(inputs)]
+    day, counts = rows["game_date"], (rows["min"] > 0) & (rows["games_before"] >= MINIMUM_HISTORY)
+
+    def say(period: Period, level: InformationLevel) -> pd.DataFrame:
+        start, end = period
+        now = rows[(day >= start) & (day < end) & counts & rows[EXPECTED_MINUTES[level]].notna()]
+        return _minutes_said(MinutesShape.fit(rows[day < start], level, seed), now.reset_index(drop=True))
+
+    said = _side_by_side(say, refit_periods(day, first), list(InformationLevel))
+    return pd.concat([part for parts in said for part in parts], ignore_index=True)
+
+
+def _side_by_side(
+    say: Callable[[Period, Any], pd.DataFrame], periods: Sequence[Period], kinds: Sequence[Any]
+) -> list[list[pd.DataFrame]]:
+    """What is said of every kind, by period; each fit runs on one thread, so that its bytes are the same anywhere."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        # The latest know most and take longest: they begin first.
+        begun = {(i, p): pool.submit(say, p, kind) for p in reversed(periods) for i, kind in enumerate(kinds)}
+        return [[begun[i, p].result() for p in periods] for i in range(len(kinds))]
+
+
+def _minutes_said(shape: MinutesShape, rows: pd.DataFrame) -> pd.DataFrame:
+    minutes, actual = shape.distribution(rows), rows["min"].to_numpy(dtype=float)
+    told = minutes_forecasts(minutes, rows[USUAL], np.ones(len(rows)))
+    return pd.concat([rows[["game_id", "player_id", "split", "min"]], told], axis=1).assign(
+        crps=minutes.crps(actual),
+        log_score=minutes.log_score(actual),
+        night=class_of(actual, rows[USUAL]),
+        level=shape.level.value,
+        expected=rows[EXPECTED_MINUTES[shape.level]],
+    )

@@ -1,0 +1,139 @@
+"""Playing time in earlier months: refitted every month, each fit knowing what came before it and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError
+from statmuse_pipeline.features.roster import LISTED, ROSTER_COLUMNS
+from statmuse_pipeline.modeling.absence import AbsenceModel
+from statmuse_pipeline.modeling.playing_time import LONGEST, UNSETTLED, MinutesShape, minutes_forecasts
+from statmuse_pipeline.participation_backtest import backtest_absences, backtest_minutes, refit_periods
+
+FIRST = pd.Timestamp("2024-01-20")
+TURN = pd.Timestamp("2024-02-10")
+DAYS = pd.date_range("2023-11-01", "2024-03-15")
+
+
+def members(seed: int = 3) -> pd.DataFrame:
+    """20 a day; who missed games plays in a third of the cases, from February on in two thirds."""
+    rng = np.random.default_rng(seed)
+    rows = 20 * len(DAYS)
+    table = pd.DataFrame(0.0, index=range(rows), columns=list(ROSTER_COLUMNS), dtype="float32")
+    missed, day = rng.integers(0, 2, rows), np.repeat(DAYS, 20)
+    back = np.where(day >= pd.Timestamp("2024-02-01"), 0.67, 0.33)
+    usual = rng.uniform(1, 40, rows).astype("float32")
+    played = (rng.random(rows) < np.where(missed == 0, 0.95, back)).astype("float32")
+    return table.assign(missed=missed.astype("float32"), usual_min=usual, game_date=day, played=played)
+
+
+def player_games(seed: int = 3) -> pd.DataFrame:
+    """20 a day, minutes round 10 to 36 expected."""
+    rng = np.random.default_rng(seed)
+    rows = 20 * len(DAYS)
+    expected = rng.uniform(10, 36, rows)
+    day = np.repeat(DAYS, 20)
+    return pd.DataFrame(dict.fromkeys(UNSETTLED, 0.0), index=range(rows)).assign(
+        **dict.fromkeys(EXPECTED_MINUTES.values(), expected),
+        min=np.clip(np.round(expected + rng.normal(0, 4, rows)), 1, LONGEST),
+        min_ewm_10=expected + 1.0,
+        games_before=50.0,
+        game_date=day,
+        game_id=[f"{i:010d}" for i in range(rows)],
+        player_id=np.arange(rows),
+        split=np.where(day < FIRST, "train", np.where(day < pd.Timestamp("2024-03-01"), "validation", "test")),
+    )
+
+
+def test_a_fit_serves_from_the_first_day_or_a_months_first_to_the_next() -> None:
+    days = pd.Series(pd.to_datetime(["2024-04-14", "2024-10-22", "2024-03-15", "2024-03-20", "2023-11-01"]))
+    told = [(f"{start:%m-%d}", f"{end:%m-%d}") for start, end in refit_periods(days, pd.Timestamp("2024-03-16"))]
+    assert told == [("03-16", "04-01"), ("04-01", "10-01"), ("10-01", "10-23")]
+    assert refit_periods(days, pd.Timestamp("2025-01-01")) == []
+
+
+def test_every_month_is_said_by_a_fit_on_the_days_before_it() -> None:
+    table = members()
+    said = backtest_absences(table, FIRST, seed=1)
+    assert list(said) == ["p_plays"]
+    assert said["p_plays"].notna().equals(table["game_date"] >= FIRST)
+    for start, end in (("2024-01-20", "2024-02-01"), ("2024-02-01", "2024-03-01"), ("2024-03-01", "2024-03-16")):
+        now = table["game_date"].between(start, end, inclusive="left")
+        model = AbsenceModel.fit(table[table["game_date"] < start], ROSTER_COLUMNS, seed=1)
+        np.testing.assert_array_equal(said.loc[now, "p_plays"], model.p_plays(table[now]))
+
+
+def test_what_changed_in_february_is_known_in_march() -> None:
+    table = members()
+    said = backtest_absences(table, FIRST, seed=1)["p_plays"][table["missed"] == 1]
+    month = table["game_date"].dt.month
+    assert said[month == 2].mean() == pytest.approx(0.33, abs=0.05)
+    assert said[month == 3].mean() > 0.38
+
+
+def test_absences_to_come_never_move_an_earlier_probability() -> None:
+    table = members()
+    later = table["game_date"] >= TURN
+    noise = np.random.default_rng(9)
+    turned = table.assign(played=table["played"].mask(later, noise.integers(0, 2, len(table)).astype("float32")))
+    before, after = backtest_absences(table, FIRST, seed=1), backtest_absences(turned, FIRST, seed=1)
+    # February's fit is from before the turn: only March may have learned from the noise.
+    known = table["game_date"] < pd.Timestamp("2024-03-01")
+    pd.testing.assert_frame_equal(before[known], after[known])
+    assert not before[~known].equals(after[~known])
+
+
+def test_a_day_never_moves_its_own_probability_and_a_cut_archive_says_the_same() -> None:
+    table = members()
+    whole, cut = (backtest_absences(rows, FIRST, seed=1) for rows in (table, table[table["game_date"] < TURN]))
+    pd.testing.assert_frame_equal(whole.loc[cut.index], cut)
+
+
+def test_a_list_of_injuries_makes_a_second_probability() -> None:
+    table = members().assign(**{LISTED: 0.0})
+    said = backtest_absences(table, FIRST, seed=1)
+    assert list(said) == ["p_plays", "p_plays_listed"]
+    assert said["p_plays_listed"].notna().sum() == (table["game_date"] >= FIRST).sum()
+
+
+def test_nothing_is_said_where_there_is_nothing_to_learn_from() -> None:
+    with pytest.raises(PipelineError, match="Only 0 members"):
+        backtest_absences(members(), DAYS[0], seed=1)
+    with pytest.raises(PipelineError, match="Only 0 player-games"):
+        backtest_minutes(player_games(), DAYS[0], seed=1)
+
+
+def test_minutes_of_a_month_are_said_by_the_shape_of_the_days_before_it() -> None:
+    table = player_games()
+    said = backtest_minutes(table, FIRST, seed=1)
+    asked = table[table["game_date"] >= FIRST]
+    assert said["level"].value_counts().to_dict() == {level.value: len(asked) for level in InformationLevel}
+    assert set(said["split"]) == {"validation", "test"}
+    level = InformationLevel.TIPOFF
+    march = asked[asked["game_date"] >= pd.Timestamp("2024-03-01")]
+    shape = MinutesShape.fit(table[table["game_date"] < pd.Timestamp("2024-03-01")], level, seed=1)
+    told = minutes_forecasts(shape.distribution(march), march["min_ewm_10"], np.ones(len(march)))
+    own = said[(said["level"] == level.value) & said["player_id"].isin(march["player_id"])]
+    for name in ("mean", "lo80", "hi80", "limited", "extended"):
+        np.testing.assert_allclose(own[name], told[name])
+
+
+def test_only_rows_that_count_are_scored() -> None:
+    table = player_games()
+    table.loc[table.index[-1], "min"] = 0.0
+    table.loc[table.index[-2], "games_before"] = 9.0
+    said = backtest_minutes(table, FIRST, seed=1)
+    assert not said["player_id"].isin(table["player_id"].iloc[-2:]).any()
+
+
+def test_minutes_to_come_never_move_an_earlier_distribution() -> None:
+    table = player_games()
+    noise = np.random.default_rng(9).integers(1, 48, len(table)).astype(float)
+    turned = table.assign(min=table["min"].mask(table["game_date"] >= TURN, noise))
+    told = ["mean", "lo50", "hi50", "lo80", "hi80", "lo95", "hi95", "limited", "extended", "normal"]
+    before, after = (backtest_minutes(rows, FIRST, seed=1) for rows in (table, turned))
+    early = before["player_id"].isin(table.loc[table["game_date"] < pd.Timestamp("2024-03-01"), "player_id"])
+    pd.testing.assert_frame_equal(before.loc[early, told], after.loc[early, told])
+    assert not before.loc[~early, told].equals(after.loc[~early, told])
