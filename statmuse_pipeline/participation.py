@@ -13,7 +13,7 @@ from statmuse_pipeline.features.roster import LISTED, LISTED_CODES
 from statmuse_pipeline.modeling.absence import OUT, AbsenceModel
 from statmuse_pipeline.modeling.playing_time import USUAL, MinutesShape, minutes_forecasts
 
-PARTICIPATION = ("p_plays", "exp_min", "min_lo80", "min_hi80", "p_limited", "p_normal", "p_extended")
+PARTICIPATION = ("p_plays", "usual_min", "exp_min", "min_lo80", "min_hi80", "p_limited", "p_normal", "p_extended")
 """Columns of `forecast_participation`."""
 
 _NAMES = {
@@ -59,7 +59,8 @@ def forecast_participation(
 
     Returns:
         PARTICIPATION, indexed by player_id in the order of the rows. P(plays) is 0 of who is out and NaN of a player
-        without an earlier game; expected minutes and their 80% interval are given that he plays, NaN where nothing is
+        without an earlier game; usual minutes are those that a limited or extended night is measured by, and NaN of him
+        too; expected minutes and their 80% interval are given that he plays, NaN where nothing is
         expected; p_limited + p_normal + p_extended = p_plays.
     """
     known = roster.set_index("player_id").reindex(rows["player_id"])
@@ -78,6 +79,7 @@ def forecast_participation(
         minutes = models.shapes[level].distribution(mine)
         told = minutes_forecasts(minutes, mine[USUAL], plays.reindex(mine["player_id"]))
         parts.append(told.set_axis(pd.Index(mine["player_id"])))
-    table = pd.concat(parts)[list(_NAMES)].rename(columns=_NAMES).reindex(known.index).assign(p_plays=plays)
+    table = pd.concat(parts)[list(_NAMES)].rename(columns=_NAMES).reindex(known.index)
+    table = table.assign(p_plays=plays, usual_min=known["usual_min"].astype("float64"))
     table.loc[table["p_plays"] == 0, ["p_limited", "p_normal", "p_extended"]] = 0.0
     return table[list(PARTICIPATION)]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 GRADES = "grades"
 """`<data>/grades/<day>/` holds one night, graded."""
 
+PLAYING_SUMS_FILE = "playing_sums.parquet"
+
 
 @dg.asset(deps=["player_games"], group_name="tonight", kinds={"parquet"}, owners=OWNERS)
 def graded_forecasts(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
@@ -32,8 +34,8 @@ def graded_forecasts(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeRe
         games = read.games(workspace.engine, [season])
         for day in (day for day in days if season_of(day) == season):
             graded += _grade_night(workspace, day, played, games)
-    totals = read_totals(workspace)
-    return dg.MaterializeResult(metadata={"nights graded": graded, **totals_metadata(totals)})
+    told = totals_metadata(read_totals(workspace), read_playing_totals(workspace))
+    return dg.MaterializeResult(metadata={"nights graded": graded, **told})
 
 
 def nights(workspace: Workspace) -> list[dt.date]:
@@ -47,6 +49,7 @@ def _grade_night(workspace: Workspace, day: dt.date, played: "pd.DataFrame", gam
     import pandas as pd
 
     from statmuse_pipeline.evaluation.grading import grade
+    from statmuse_pipeline.evaluation.playing_grades import grade_playing
     from statmuse_pipeline.slate.night import Slate, in_time
     from statmuse_pipeline.sources.source import content_hash
 
@@ -61,7 +64,9 @@ def _grade_night(workspace: Workspace, day: dt.date, played: "pd.DataFrame", gam
             "slate": receipt.outputs,
             "games": content_hash(over),
             "actual": content_hash(rows),
-            "code": code_version("evaluation/grading.py", "slate/night.py"),
+            "code": code_version(
+                "evaluation/grading.py", "evaluation/playing_grades.py", "modeling/playing_time.py", "slate/night.py"
+            ),
         }
     )
     known = workspace.shelf.receipt(f"{GRADES}/{day}")
@@ -70,11 +75,13 @@ def _grade_night(workspace: Workspace, day: dt.date, played: "pd.DataFrame", gam
     slate = in_time(Slate.load(workspace.shelf.folder(f"{SLATES}/{day}")), over)
     if slate.forecasts is None:
         return False
-    result = grade(slate.forecasts, slate.lines, rows)
+    result, playing = grade(slate.forecasts, slate.lines, rows), grade_playing(slate.players, rows)
 
     def write(folder: Path) -> dict[str, Any]:
         for name in ("forecasts", "lines", "sums"):
             getattr(result, name).to_parquet(folder / f"{name}.parquet", index=False)
+        playing.players.to_parquet(folder / "playing.parquet", index=False)
+        playing.sums.to_parquet(folder / PLAYING_SUMS_FILE, index=False)
         return {"games": len(over), "forecasts": len(result.forecasts)}
 
     workspace.shelf.put(f"{GRADES}/{day}", wanted, write)
@@ -105,10 +112,27 @@ def read_totals(workspace: Workspace) -> "pd.DataFrame":
     return totals(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True) if files else empty)
 
 
-def totals_metadata(totals: "pd.DataFrame") -> dict[str, Any]:
-    """The totals of all stats as numbers that can be plotted, and the table."""
+def read_playing_totals(workspace: Workspace) -> "pd.DataFrame":
+    """Scores of playing time over all nights graded so far, as `evaluation.playing_grades.playing_totals`."""
+    import pandas as pd
+
+    from statmuse_pipeline.evaluation.playing_grades import PLAYING_SUMS, playing_totals
+
+    files = sorted((workspace.settings.data / GRADES).glob(f"????-??-??/{PLAYING_SUMS_FILE}"))
+    empty = pd.DataFrame(columns=["group", *PLAYING_SUMS], dtype="float64")
+    return playing_totals(pd.concat([pd.read_parquet(file) for file in files], ignore_index=True) if files else empty)
+
+
+def totals_metadata(totals: "pd.DataFrame", playing: "pd.DataFrame") -> dict[str, Any]:
+    """The totals of all stats as numbers that can be plotted, and the tables of them and of playing time."""
     every = totals[totals["stat"] == "all"]
     names = ("nights", "graded", "void", "mae", "crps", "brier", "hit_rate", "cover80")
     numbers = {name: float(every[name].iloc[0]) for name in names} if len(every) else {}
     known = {name: value for name, value in numbers.items() if value == value}
-    return {**known, "totals": dg.MetadataValue.md(markdown_table(totals) if len(totals) else "nothing graded yet")}
+    return {
+        **known,
+        **{
+            name: dg.MetadataValue.md(markdown_table(table) if len(table) else "nothing graded yet")
+            for name, table in (("totals", totals), ("playing time", playing))
+        },
+    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from statmuse_pipeline.defs.betting import read_quotes
-from statmuse_pipeline.defs.grading import graded_forecasts, read_totals, totals_metadata
+from statmuse_pipeline.defs.grading import graded_forecasts, read_playing_totals, read_totals, totals_metadata
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.live import LIVE
 from statmuse_pipeline.defs.metadata import markdown_table
@@ -295,6 +295,7 @@ def board_context(workspace: Workspace, night: Night) -> "BoardContext":
         inputs=inputs,
         ledger=Ledger(workspace.engine).read(output=Output.SLATE),
         totals=read_totals(workspace),
+        playing_totals=read_playing_totals(workspace),
     )
 
 
@@ -310,5 +311,5 @@ def _metadata(context: "BoardContext", page: Path) -> Mapping[str, Any]:
         "quoted lines": 0 if lines is None else int(lines["bookmaker"].notna().sum()),
         "stale inputs": int(context.inputs["stale"].sum()),
         "inputs": dg.MetadataValue.md(markdown_table(context.inputs)),
-        **{f"so far: {name}": value for name, value in totals_metadata(context.totals).items()},
+        **{f"so far: {name}": value for name, value in totals_metadata(context.totals, context.playing_totals).items()},
     }

@@ -37,6 +37,11 @@ TOTAL_COLUMNS = (
     "market_lines", "brier_on_market", "market_brier", "final_brier",
 )  # fmt: skip
 
+PLAYING_TOTAL_COLUMNS = (
+    "group", "nights", "asked", "absent", "brier", "brier_base", "expected", "bias", "cover80", "limited",
+    "limited_said", "extended", "extended_said",
+)  # fmt: skip
+
 GLOSSARY = (
     ("Mean (80%)", "Our expected count, and the run of counts that should hold the result 80 times in 100."),
     ("Plays", "Our probability that he takes part, from box scores and what is known of injuries. Everything else is "
@@ -74,6 +79,7 @@ class BoardContext:
         inputs: input, as_of, age_hours, stale, note.
         ledger: of `warehouse.ledger.Ledger.read`, the slates' rows.
         totals: of `evaluation.grading.totals`.
+        playing_totals: of `evaluation.playing_grades.playing_totals`.
     """
 
     day: dt.date
@@ -89,6 +95,7 @@ class BoardContext:
     inputs: pd.DataFrame
     ledger: pd.DataFrame
     totals: pd.DataFrame
+    playing_totals: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -146,6 +153,9 @@ def render_board(context: BoardContext) -> str:
         "inputs": _inputs(context.inputs),
         "games": game_views(context),
         "totals": table_view(context.totals, TOTAL_COLUMNS, caption="All nights so far", tones=False),
+        "playing_totals": table_view(
+            context.playing_totals, PLAYING_TOTAL_COLUMNS, caption="Who played and how long, all nights", tones=False
+        ),
         "ledger": _ledger(context),
         "glossary": GLOSSARY,
     }

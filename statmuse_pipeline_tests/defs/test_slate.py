@@ -313,6 +313,11 @@ def test_the_morning_after_grades_once_and_a_corrected_box_score_grades_anew(eve
     grades = pd.read_parquet(folder / "forecasts.parquet")
     assert grades.loc[grades["player_id"] == absent, "void"].all()
     assert not grades.loc[grades["player_id"] != absent, "void"].any()
+    playing = pd.read_parquet(folder / "playing.parquet").set_index("player_id")
+    said = slate.players.set_index("player_id")
+    pd.testing.assert_series_equal(playing["p_plays"], said["p_plays"].reindex(playing.index))
+    assert not playing.loc[absent, "played"]
+    assert playing.loc[absent, "brier"] == pytest.approx(said.loc[absent, "p_plays"] ** 2)
     before = pd.read_parquet(folder / "sums.parquet")
     evening.run(next_day, "graded_forecasts")
     assert (folder / "receipt.json").stat().st_mtime_ns == first
@@ -326,6 +331,7 @@ def test_the_morning_after_grades_once_and_a_corrected_box_score_grades_anew(eve
     evening.run(next_day)
     page = (evening.folder / "data" / "reports" / "board.html").read_text()
     assert "All nights so far" in page
+    assert "Who played and how long, all nights" in page
 
 
 def test_nothing_is_graded_before_the_games_are_over(template):

@@ -42,6 +42,7 @@ def context(**changes: object) -> BoardContext:
         "teams": {1: "ATL", 2: "BOS", 3: "CHI", 4: "LAC"}, "games": games.assign(begins=begins(games)),
         "players": night.players, "lines": lines, "forecasts": night.forecasts.frame, "inputs": inputs(),
         "ledger": ledger, "totals": pd.DataFrame({"stat": []}),
+        "playing_totals": pd.DataFrame({"group": []}),
     }  # fmt: skip
     return BoardContext(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -88,6 +89,20 @@ def test_a_night_stored_before_playing_time_was_told_is_still_shown():
     old = players.drop(columns=list(PARTICIPATION))
     assert game_views(context(players=old))[0].playing is None
     assert "Player 10" in render_board(context(players=old))
+
+
+def test_what_was_said_of_playing_time_so_far_is_shown_beside_what_came():
+    assert "Who played and how long" not in render_board(context())
+    row = {
+        "group": "bench", "nights": 3, "asked": 120, "absent": 0.25, "brier": 0.1234, "brier_base": 0.1875,
+        "expected": 90, "bias": 0.25, "cover80": 0.789, "limited": 0.3, "limited_said": 0.28, "extended": 0.1,
+        "extended_said": 0.11,
+    }  # fmt: skip
+    graded = pd.DataFrame([{"stat": "all", "nights": 3, "graded": 90, "brier": 0.2, "decided_lines": 10}])
+    page = render_board(context(totals=graded, playing_totals=pd.DataFrame([row])))
+    section = page[page.index("Who played and how long") :]
+    for text in ("bench", "120", "25.0%", "0.1234", "0.1875", "+0.250", "78.9%", "30.0%", "28.0%", "11.0%"):
+        assert text in section[:6000]
 
 
 def test_a_missed_forecast_is_shown_as_missed_with_its_reason():
