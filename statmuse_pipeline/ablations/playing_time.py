@@ -57,8 +57,11 @@ def measure_minutes(rows: pd.DataFrame, seed: int, draws: int) -> Rows:
     table: Rows = []
     for level in InformationLevel:
         learn = train[(train["min"] > 0) & train[EXPECTED_MINUTES[level]].notna()]
+        shape = MinutesShape.fit(learn, level, seed)
         ways: dict[str, tuple[str, Forecaster]] = {
-            "released": ("nothing", MinutesShape.fit(learn, level, seed).distribution),
+            "released": ("nothing", shape.distribution),
+            "short nights shared out": ("what lies below one minute is shared out over all longer nights",
+                                        _shared_out(shape)),
             "one width by expected minutes": ("no trees on how settled he is", _one_width(learn, level, seed)),
             "normal": ("a normal distribution, its width by expected minutes", _normal(learn, level)),
             "quantile trees": ("quantiles of the residual by trees, straight between them",
@@ -121,6 +124,10 @@ def _row(
     told: Mapping[str, str], stat: str, one: GameScores, base: GameScores, bootstrap: DateBootstrap
 ) -> dict[str, Any]:
     return {**told, "stat": stat, **one.summary(), **bootstrap.differences(one, base)}
+
+
+def _shared_out(shape: MinutesShape) -> Forecaster:
+    return lambda frame: _given_he_plays(shape.held(frame))
 
 
 def _one_width(learn: pd.DataFrame, level: InformationLevel, seed: int) -> Forecaster:

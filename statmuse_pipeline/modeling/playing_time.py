@@ -113,11 +113,23 @@ class MinutesShape:
         Raises:
             PipelineError: when a row has no expected minutes.
         """
+        # What the spread puts below one minute belongs to the shortest nights of those who play: shared out over all
+        # longer ones it would make the nights of the bench too long.
+        survival = np.clip(1.0 - self.held(features), 0.0, 1.0)
+        survival[:, 0], survival[:, -1] = 1.0, 0.0
+        return CountDistribution(np.minimum.accumulate(survival, axis=1))
+
+    def held(self, features: pd.DataFrame) -> Floats:
+        """[n, LONGEST + 1] probability of less than 0.5, 1.5 ... minutes, as earlier results spread round like means.
+
+        Raises:
+            PipelineError: when a row has no expected minutes.
+        """
         expected = features[EXPECTED_MINUTES[self.level]].to_numpy(np.float64)
         if np.isnan(expected).any():
             raise PipelineError("A distribution of minutes needs expected minutes in every row.")
         if not len(features):
-            return CountDistribution(np.zeros((0, LONGEST + 1)))
+            return np.zeros((0, LONGEST + 1))
         step = (np.arange(LONGEST + 1)[None, :] + 0.5 - expected[:, None]) / _sizes(self.booster, features, self.level)[
             :, None
         ]
@@ -133,12 +145,7 @@ class MinutesShape:
             below, above = self.cdf[cells[:, None], left], self.cdf[cells[:, None], left + 1]
             return np.asarray(below + right_share * (above - below))
 
-        held = (1 - upper_share) * read(lower) + upper_share * read(upper)
-        # What the spread puts below one minute belongs to the shortest nights of those who play: shared out over all
-        # longer ones it would make the nights of the bench too long.
-        survival = np.clip(1.0 - held, 0.0, 1.0)
-        survival[:, 0], survival[:, -1] = 1.0, 0.0
-        return CountDistribution(np.minimum.accumulate(survival, axis=1))
+        return np.asarray((1 - upper_share) * read(lower) + upper_share * read(upper))
 
     def to_bytes(self) -> dict[str, bytes]:
         """Files that `from_bytes` reads: XGBoost's own format and JSON."""

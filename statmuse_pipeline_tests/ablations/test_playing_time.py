@@ -47,7 +47,7 @@ def test_every_way_to_tell_absences_is_compared_with_the_released_one(members, q
 
 
 def test_every_shape_of_minutes_is_compared_at_both_levels(minutes):
-    assert minutes.groupby("level")["name"].nunique().to_dict() == {"pregame": 4, "tipoff": 4}
+    assert minutes.groupby("level")["name"].nunique().to_dict() == {"pregame": 5, "tipoff": 5}
     released = minutes[minutes["name"] == "released"]
     assert (released["crps_diff"] == 0).all()
     # The league's minutes are normal by construction: none of the ways may be far off.
@@ -56,5 +56,5 @@ def test_every_shape_of_minutes_is_compared_at_both_levels(minutes):
 
 
 def test_the_tables_for_people_have_them(minutes):
-    assert len(overview(minutes)) == 8
+    assert len(overview(minutes)) == 10
     assert set(by_stat(minutes)["stat"]) == {"MIN"}
