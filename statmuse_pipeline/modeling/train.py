@@ -43,20 +43,20 @@ _STATS = tuple(Stat)
 
 
 DEFAULT_STRENGTHS: Mapping[Stat, float] = {
-    Stat.PTS: 0.15,
-    Stat.REB: 0.2,
-    Stat.AST: 0.15,
-    Stat.FG3M: 0.05,
+    Stat.PTS: 0.1,
+    Stat.REB: 0.05,
+    Stat.AST: 0.0,
+    Stat.FG3M: 0.0,
     Stat.STL: 0.25,
-    Stat.BLK: 0.1,
+    Stat.BLK: 0.0,
     Stat.TOV: 0.3,
-    Stat.PRA: 0.25,
+    Stat.PRA: 0.2,
 }
 """How much of a player's members counts in the ensembles, the rest being the prior's vote; also the largest shrinkage
-that may be served. Chosen on games before 2025 by forecasts of members refitted every month or two on the games before
-(walk-forward, 519 players, October 2023 on): with these, voting changes squared error of PTS by -.027%, REB -.030%,
-AST -.018%, FG3M -.002%, STL -.06%, BLK -.014%, TOV -.10% and PRA -.044%, of which those of STL, TOV and PRA lie more
-than two standard errors from 0. With twice as much, half of them lose."""
+that may be served. The largest with which voting gained two standard errors on games before 2025, by members refitted
+every month or two on the games before (walk-forward, 519 players, October 2023 on): squared error of PTS -.021%, REB
+-.011%, STL -.06%, TOV -.10%, PRA -.043%. Assists, threes and blocks gain that with none (-.018, -.002, -.014% at best),
+so there the prior serves alone. With all members (strength 1) every stat loses, by .06 to .5%."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def test_games_in_which_the_expected_minutes_were_played_have_no_error_by_minute
 
 
 @settings(deadline=None, max_examples=30)
-@given(seed=st.integers(0, 10_000), form=st.floats(0.0, 0.3), games=st.integers(60, 400))
+@given(seed=st.integers(0, 10_000), form=st.just(0.0) | st.floats(0.001, 0.3), games=st.integers(60, 400))
 def test_the_shares_add_to_one_whatever_came(seed, form, games):
     frame, _ = simulated(Stat.PTS, form=form, seed=seed, games=games)
     known = KnownMinutes.fit(frame["mean"], frame["expected"], frame["played"], frame["actual"])
