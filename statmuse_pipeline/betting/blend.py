@@ -51,6 +51,24 @@ COLUMNS = [*POOL, "week", "markets", "intercept", "consensus", "ours"]
 
 
 @dataclass(frozen=True)
+class BlendPrior:
+    """How far weights may lie from where they start; the defaults are what is released, others measure a choice.
+
+    Attributes:
+        shared, own, late: standard deviations of (a, b, c), as SHARED_SD, OWN_SD and LATE_SD.
+        share: whether markets start from what all have taught; else each starts from the consensus alone.
+    """
+
+    shared: tuple[float, float, float] = SHARED_SD
+    own: tuple[float, float, float] = OWN_SD
+    late: tuple[float, float, float] = LATE_SD
+    share: bool = True
+
+
+RELEASED = BlendPrior()
+
+
+@dataclass(frozen=True)
 class _Fit:
     """Weights (a, b, c) of a week, and how many units they were learned from."""
 
@@ -64,13 +82,14 @@ class _Fit:
         return self.week, self.markets, a, b - c, c
 
 
-def fit_weekly(rows: pd.DataFrame) -> pd.DataFrame:
+def fit_weekly(rows: pd.DataFrame, prior: BlendPrior = RELEASED) -> pd.DataFrame:
     """One fit a week of the shared weights and of every market's own, on all game dates before that week's Monday.
 
     Args:
         rows: kind, stat, late (whether the ball was already up), week (the Monday of the day the quote was decided on)
             and, of quotes that may be learned from, date, y (1 over, 0 under), market and ours (log-odds) and unit (the
             player-game-stat); date is missing in the others.
+        prior: of the weights.
 
     Returns:
         COLUMNS, one row a fit, where p_final = expit(intercept + consensus * market + ours * ours); `markets` counts
@@ -80,15 +99,15 @@ def fit_weekly(rows: pd.DataFrame) -> pd.DataFrame:
     known = rows[rows["date"].notna()].sort_values("date", kind="stable")
     early = ~known["late"].to_numpy(dtype=bool)
     weeks = np.sort(rows.loc[~rows["late"].astype(bool), "week"].unique())
-    shared = _fits(known[early], _alone(weeks), SHARED_SD, LEAST_SHARED)
+    shared = _fits(known[early], _alone(weeks), prior.shared, LEAST_SHARED) if prior.share else []
     fits = [(EVERY, EVERY, False, *fit.row()) for fit in shared]
-    taught = {fit.week: fit.weights for fit in shared}
+    taught = {fit.week: fit.weights for fit in shared} if prior.share else _alone(weeks)
     own = dict(tuple(known.groupby(POOL)))
     for name, asked in rows.groupby(POOL)["week"]:
         kind, stat, late = name
         weeks = np.sort(asked.unique())
         centres = _alone(weeks) if late else {week: taught[week] for week in weeks if week in taught}
-        sds, least = (LATE_SD, LEAST_SHARED) if late else (OWN_SD, LEAST_OWN)
+        sds, least = (prior.late, LEAST_SHARED) if late else (prior.own, LEAST_OWN if prior.share else LEAST_SHARED)
         found = _fits(own.get(name, known.iloc[:0]), centres, sds, least)
         fits += [(kind, stat, late, *fit.row()) for fit in found]
     return pd.DataFrame(fits, columns=COLUMNS)

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, ndtri
 
-from statmuse_pipeline.betting.blend import fit_weekly, weights_of
+from statmuse_pipeline.betting.blend import RELEASED, BlendPrior, fit_weekly, weights_of
 from statmuse_pipeline.betting.hygiene import MARKET, known_before, quote_kind, screen
 
 Floats = NDArray[np.float64]
@@ -125,6 +125,7 @@ def market_view(
     outcomes: pd.DataFrame | None = None,
     leave_one_out: bool = False,
     weights: pd.DataFrame | None = None,
+    prior: BlendPrior = RELEASED,
 ) -> MarketView:
     """Screen the quotes, form the consensus and blend our forecast into it, all walk-forward.
 
@@ -134,6 +135,7 @@ def market_view(
         outcomes: as for `hygiene.screen`.
         leave_one_out: as for `add_consensus`.
         weights: of an earlier view: the newest fit of a pool up to a quote's week serves it. None fits them anew.
+        prior: of weights that are fitted.
 
     Where no sound book quotes, the quote's own no-vig probability stands for the market (a pick'em line is even
     money, whatever its margin), unless its book is worse than a coin: then our own forecast is served. Where
@@ -147,7 +149,7 @@ def market_view(
     odds = pd.DataFrame({"market": _logit(market), "ours": _logit(ours)})
     pools = _pools(table)
     if weights is None:
-        weights = fit_weekly(pd.concat([pools, _lessons(table, odds)], axis=1))
+        weights = fit_weekly(pd.concat([pools, _lessons(table, odds)], axis=1), prior)
     own_weights = weights_of(pools, weights)
     blended = expit(
         own_weights["intercept"] + own_weights["consensus"] * odds["market"] + own_weights["ours"] * odds["ours"]

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from statmuse_pipeline.defs.forecasts import read_families
+from statmuse_pipeline.defs.betting import priced_quotes
+from statmuse_pipeline.defs.forecasts import read_families, read_forecasts, read_outcomes
 from statmuse_pipeline.defs.injuries import raw_transactions
 from statmuse_pipeline.defs.playing import roster_members
 from statmuse_pipeline.defs.pooled import KNOWN_BEFORE_TEST, dataset_rows
@@ -29,17 +30,20 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
     spreads = _spreads(workspace)
     players = _players(workspace, version)
     forecasts = workspace.shelf.receipt("forecasts")
+    quotes = {season: workspace.shelf.receipt(f"quotes/{season}") for season in workspace.settings.seasons}
     wanted = fingerprint(
         {
             "dataset": version,
             "transactions": None if transactions is None else content_hash(transactions),
             "spreads": content_hash(spreads),
             "players": forecasts.outputs["families.parquet"] if forecasts and players is not None else None,
+            "quotes": {season: receipt.outputs if receipt else None for season, receipt in quotes.items()},
             "stats": [stat.value for stat in workspace.stats],
             "quick": quick,
             "seed": workspace.settings.seed,
             "code": code_version(
                 "ablations",
+                "betting",
                 "modeling",
                 "calibration",
                 "features/minutes.py",
@@ -75,6 +79,7 @@ def _measure(
         progress=workspace.progress,
     )
     told = measure_spreads(study.rows, spreads, study.seed, QUICK_DRAWS if quick else DRAWS)
+    told += _blend(workspace, study) if players is not None else []
     parts = [measure(study, players), _playing_time(workspace, study), *([pd.DataFrame(told)] if told else [])]
     table = pd.concat(parts, ignore_index=True)
     table.to_parquet(folder / "ablations.parquet", index=False)
@@ -97,6 +102,19 @@ def _playing_time(workspace: Workspace, study: "Study") -> "pd.DataFrame":
     draws = QUICK_DRAWS if study.quick else DRAWS
     absences = measure_absences(members, ROSTER_COLUMNS, listed, study.seed, draws, quick=study.quick)
     return pd.DataFrame([*absences, *measure_minutes(study.rows, study.seed, draws)])
+
+
+def _blend(workspace: Workspace, study: "Study") -> list[dict[str, Any]]:
+    """Choices about the blend, on quotes of train and validation; none where there are no quotes of them."""
+    from statmuse_pipeline.ablations.blend import measure_blend
+    from statmuse_pipeline.ablations.study import QUICK_DRAWS
+    from statmuse_pipeline.evaluation.scores import DRAWS
+
+    if any(workspace.shelf.receipt(f"quotes/{season}") is None for season in workspace.settings.seasons):
+        return []
+    forecasts = read_forecasts(workspace).select(split="validation")
+    quotes = priced_quotes(workspace, forecasts, read_outcomes(workspace, KNOWN_BEFORE_TEST))
+    return measure_blend(quotes, QUICK_DRAWS if study.quick else DRAWS) if len(quotes) else []
 
 
 def _spreads(workspace: Workspace) -> "pd.DataFrame":

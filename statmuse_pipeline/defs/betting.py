@@ -171,12 +171,7 @@ def _run(workspace: Workspace, facts: Mapping[str, Any]) -> "tuple[Any, pd.DataF
 
     forecasts, outcomes = read_forecasts(workspace), read_outcomes(workspace)
     keys = ["game_id", "player_id", "stat"]
-    known = outcomes[[*keys, "actual", "season_average"]]
-    quotes = read_quotes(workspace).merge(known, on=keys, how="inner")
-    quotes = _priced(quotes, forecasts)
-    learned_from = quotes["p_over"].isna()
-    if learned_from.any() and (earlier := _train_forecasts(workspace, quotes[learned_from])):
-        quotes = pd.concat([_priced(quotes[learned_from], earlier), quotes[~learned_from]]).sort_index()
+    quotes = priced_quotes(workspace, forecasts, outcomes)
     view = market_view(quotes) if len(quotes) else None
     quotes["p_over_final"] = view.quotes["p_over_final"] if view else pd.Series(dtype="float64")
     start, end = pd.Timestamp(facts["test_from"]), pd.Timestamp(facts["last_date"])
@@ -188,6 +183,25 @@ def _run(workspace: Workspace, facts: Mapping[str, Any]) -> "tuple[Any, pd.DataF
         # With them the quotes of a night to come are blended.
         result = replace(result, blend_weights=view.weights)
     return result, quotes[quotes["game_date"] >= start].reset_index(drop=True)
+
+
+def priced_quotes(workspace: Workspace, forecasts: "Forecasts", outcomes: "pd.DataFrame") -> "pd.DataFrame":
+    """Every resolved quote of a game of which there is an outcome, with it and with our probabilities.
+
+    Args:
+        workspace: where.
+        forecasts: of validation and test, or of one of them; other quotes get the walk-forward prior's of train.
+        outcomes: of the games that are wanted.
+    """
+    import pandas as pd
+
+    known = outcomes[["game_id", "player_id", "stat", "actual", "season_average"]]
+    quotes = read_quotes(workspace).merge(known, on=["game_id", "player_id", "stat"], how="inner")
+    quotes = _priced(quotes, forecasts)
+    learned_from = quotes["p_over"].isna()
+    if learned_from.any() and (earlier := _train_forecasts(workspace, quotes[learned_from])):
+        quotes = pd.concat([_priced(quotes[learned_from], earlier), quotes[~learned_from]]).sort_index()
+    return quotes
 
 
 def _priced(quotes: "pd.DataFrame", forecasts: "Forecasts") -> "pd.DataFrame":
