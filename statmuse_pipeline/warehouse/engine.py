@@ -54,7 +54,7 @@ def normalise_url(url: str, variable: str = "DATABASE_URL") -> URL:
     return parsed
 
 
-def open_warehouse(url: str, *, busy_seconds: float = 30.0) -> sa.Engine:
+def open_warehouse(url: str, *, busy_seconds: float = 60.0) -> sa.Engine:
     """An engine on the warehouse at `url`, created and migrated to the newest version where needed.
 
     Args:

@@ -53,7 +53,7 @@ def test_ten_processes_making_a_warehouse_and_loading_one_season_leave_exactly_o
 ) -> None:
     url = request.getfixturevalue(database)
     with workers(url, "10") as process:
-        answers = process.communicate(timeout=60)[0].splitlines()
+        answers = process.communicate(timeout=150)[0].splitlines()
         assert process.returncode == 0, answers
     assert sorted(answers) == ["0 192"] * 9 + ["192 0"]
     engine = open_warehouse(url)
