@@ -10,11 +10,14 @@ import pandas as pd
 from statmuse_pipeline.betting.blend import COLUMNS, OWN_SD, SHARED_SD, BlendPrior
 from statmuse_pipeline.betting.consensus import market_view
 from statmuse_pipeline.evaluation.paired import DateBootstrap, GameScores
+from statmuse_pipeline.evaluation.scores import EVERY_STAT
 
 GROUP = "blend"
 
 QUOTED = "as quoted"
 """What stands in the column `level`: every quote is at the level of its moment."""
+
+NO_VIG = "no-vig"
 
 LEAST_QUOTES = 1500
 """Of a stat, below which it is not scored by itself."""
@@ -49,28 +52,29 @@ def measure_blend(quotes: pd.DataFrame, draws: int) -> list[dict[str, Any]]:
         For every way, and for the quotes' own no-vig probability, a row a stat with LEAST_QUOTES and one of all, each
         compared with what is released; none where there are too few quotes.
     """
-    views: dict[str, pd.Series] = {}
-    for name, (_, prior) in WAYS.items():
-        view = market_view(quotes, weights=pd.DataFrame(columns=COLUMNS)) if prior is None else None
-        table = (view or market_view(quotes, prior=prior or BlendPrior())).quotes
-        push = table["p_push"].fillna(0.0) if "p_push" in table else 0.0
-        views[name] = table["p_over_final"] / (1 - push)
-    told = {name: changed for name, (changed, _) in WAYS.items()} | {"no-vig": "the quote's own probability"}
-    views["no-vig"] = table["no_vig"]
+    tables = {name: _blended(quotes, prior) for name, (_, prior) in WAYS.items()}
+    table = tables["released"]
+    push = table["p_push"].fillna(0.0) if "p_push" in table else 0.0
+    said = {name: own["p_over_final"] / (1 - push) for name, own in tables.items()} | {NO_VIG: table["no_vig"]}
+    changed = {name: text for name, (text, _) in WAYS.items()} | {NO_VIG: "the quote's own probability"}
     decided = table["sound"] & table["main_line"] & table["actual"].notna() & (table["actual"] != table["line"])
-    decided &= pd.concat([table["p_over"], *views.values()], axis=1).notna().all(axis=1)
-    counts = table.loc[decided, "stat"].value_counts()
-    parts = {"all": decided, **{stat: decided & (table["stat"] == stat) for stat in sorted(counts.index)}}
+    decided &= pd.concat([table["p_over"], *said.values()], axis=1).notna().all(axis=1)
+    stats = sorted(table.loc[decided, "stat"].unique())
     rows: list[dict[str, Any]] = []
-    for name, p in views.items():
-        for stat, part in parts.items():
-            if part.sum() < LEAST_QUOTES:
-                continue
-            over = (table.loc[part, "actual"] > table.loc[part, "line"]).to_numpy(np.float64)
-            one, base = (
-                GameScores.of(s[part], s[part].to_numpy()[:, None], over, [0.5]) for s in (p, views["released"])
-            )
-            row = {"group": GROUP, "name": name, "changed": told[name], "level": QUOTED, "stat": stat}
-            bootstrap = DateBootstrap(table.loc[part, "game_date"], draws=draws)
-            rows.append({**row, **one.summary(), **bootstrap.differences(one, base)})
+    for stat in (EVERY_STAT, *stats):
+        part = decided if stat == EVERY_STAT else decided & (table["stat"] == stat)
+        if part.sum() < LEAST_QUOTES:
+            continue
+        over = (table.loc[part, "actual"] > table.loc[part, "line"]).to_numpy(np.float64)
+        scores = {name: GameScores.of(p[part], p[part].to_numpy()[:, None], over, [0.5]) for name, p in said.items()}
+        bootstrap = DateBootstrap(table.loc[part, "game_date"], draws=draws)
+        for name, own in scores.items():
+            row = {"group": GROUP, "name": name, "changed": changed[name], "level": QUOTED, "stat": stat}
+            rows.append({**row, **own.summary(), **bootstrap.differences(own, scores["released"])})
     return rows
+
+
+def _blended(quotes: pd.DataFrame, prior: BlendPrior | None) -> pd.DataFrame:
+    if prior is None:
+        return market_view(quotes, weights=pd.DataFrame(columns=COLUMNS)).quotes
+    return market_view(quotes, prior=prior).quotes

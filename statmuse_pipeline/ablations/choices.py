@@ -52,10 +52,6 @@ def _without_lineups(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return add_minutes_forecasts(blanked(features, _LINEUPS), seed)
 
 
-def _from_these_seasons(features: pd.DataFrame, seed: int) -> pd.DataFrame:
-    return add_minutes_forecasts(features, seed)
-
-
 def _moving_average(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min_ewm_10"]))
 
@@ -74,9 +70,9 @@ _ABSENCES = ("*tip_*", "out_*")
 
 CHOICES: tuple[Choice, ...] = (
     Choice("minutes", "no earlier seasons", "minutes learned from the seasons that are forecast alone",
-           prepare=_from_these_seasons, slow=True),
+           prepare=add_minutes_forecasts, slow=True),
     Choice("minutes", "no earlier seasons, pregame", "minutes learned from the seasons that are forecast alone",
-           PREGAME, prepare=_from_these_seasons, slow=True),
+           PREGAME, prepare=add_minutes_forecasts, slow=True),
     Choice("minutes", "no like line-ups", "nor earlier seasons: minutes without features/lineup.py",
            prepare=_without_lineups, slow=True),
     Choice("minutes", "no like line-ups, pregame", "nor earlier seasons: minutes without features/lineup.py", PREGAME,

@@ -53,10 +53,10 @@ DEFAULT_STRENGTHS: Mapping[Stat, float] = {
     Stat.PRA: 0.2,
 }
 """How much of a player's members counts in the ensembles, the rest being the prior's vote; also the largest shrinkage
-that may be served. The largest with which voting gained two standard errors on games before 2025, by members refitted
-every month or two on the games before (walk-forward, 519 players, October 2023 on): squared error of PTS -.021%, REB
--.011%, STL -.06%, TOV -.10%, PRA -.043%. Assists, threes and blocks gain that with none (-.018, -.002, -.014% at best),
-so there the prior serves alone. With all members (strength 1) every stat loses, by .06 to .5%."""
+that may be served. At these voting gained two standard errors or more on games before 2025, by members refitted every
+month or two on the games before (walk-forward, October 2023 on): squared error of PTS -.021%, REB -.011%, STL -.06%,
+TOV -.10%, PRA -.043%; one step more, and those of PTS, REB and PRA were less sure. Assists, threes and blocks are sure
+at no strength (-.019, -.002, -.016% at best), so there the prior serves alone. At 1 every stat loses, by .06 to .5%."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def train_player(player_id: int, rows: pd.DataFrame, config: TrainConfig) -> Pla
 
     Members are fitted on the rows of `split == "train"`; the stacking weights on time-ordered out-of-fold forecasts
     within them; the served ensemble and its shrinkage are chosen on the rows of `split == "validation"`. So on
-    validation no stat is served worse than the prior. Games after validation are for `refit_player`.
+    validation no stat is served worse than the prior. What forecasts later games is `refit_player`.
 
     Args:
         player_id: whose rows they are.

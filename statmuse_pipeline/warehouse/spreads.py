@@ -27,9 +27,8 @@ def spreads_of_games(
         quoted.assign(game_date=pd.Series(pd.NaT, index=quoted.index, dtype="datetime64[ns]")), games, teams
     )["game"].to_numpy()
     known = quoted[found >= 0].assign(place=found[found >= 0])
-    tipoff = games["tipoff_utc"].to_numpy()[known["place"]]
-    # Quotes without a tip-off to hold them against are of 12 hours before, as the others of their file.
-    late = (known["captured_at"].to_numpy() >= tipoff) & ~pd.isna(tipoff)
+    # Where no tip-off is known nothing is late: the quotes are of 12 hours before, as the others of their file.
+    late = known["captured_at"] >= games["tipoff_utc"].iloc[known["place"]].set_axis(known.index)
     known = known[~late].sort_values("captured_at", kind="stable")
     last = known.groupby(["place", "bookmaker"], sort=True)["home_spread"].last()
     early = last.groupby(level="place").median()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from statmuse_pipeline.ablations.blend import WAYS, measure_blend
+from statmuse_pipeline.ablations.blend import NO_VIG, WAYS, measure_blend
 from statmuse_pipeline.ablations.table import by_stat, overview
 from statmuse_pipeline_tests.betting.conftest import simulated_market
 
@@ -23,7 +23,7 @@ def table(quotes) -> pd.DataFrame:
 
 def test_every_way_has_a_row_of_all_quotes_and_one_a_stat(table):
     names = table.groupby("stat")["name"].apply(set).to_dict()
-    assert names == {stat: {*WAYS, "no-vig"} for stat in ("all", "FG3M")}
+    assert names == {stat: {*WAYS, NO_VIG} for stat in ("all", "FG3M")}
     assert set(table["rows"]) == {table["rows"].iloc[0]}
     assert (table.loc[table["name"] == "released", "crps_diff"] == 0).all()
     assert not table.isna().to_numpy().any()
@@ -31,7 +31,7 @@ def test_every_way_has_a_row_of_all_quotes_and_one_a_stat(table):
 
 def test_where_our_forecast_is_sharper_than_the_market_leaving_it_out_costs(table):
     own = table[table["stat"] == "all"].set_index("name")
-    for worse in ("consensus alone", "no-vig"):
+    for worse in ("consensus alone", NO_VIG):
         assert own.loc[worse, "crps_diff_lo"] > 0
     assert own.loc["tighter priors", "crps"] > own.loc["released", "crps"] > own.loc["wider priors", "crps"]
 
@@ -43,7 +43,7 @@ def test_where_it_is_noise_leaving_it_out_costs_nothing(quotes):
 
 
 def test_the_tables_for_people_have_them(table):
-    assert set(overview(table)["name"]) == {*WAYS, "no-vig"}
+    assert set(overview(table)["name"]) == {*WAYS, NO_VIG}
     assert set(by_stat(table)["stat"]) == {"FG3M"}
 
 

@@ -15,6 +15,7 @@ from statmuse_pipeline.modeling import train
 from statmuse_pipeline.modeling.ensemble import Served
 from statmuse_pipeline.modeling.members import FAMILIES
 from statmuse_pipeline.modeling.player_model import MODEL_COLUMNS, PlayerModel
+from statmuse_pipeline.modeling.residuals import settled_share
 from statmuse_pipeline.modeling.train import TrainConfig, Trained, refit_player, train_player, train_players
 from statmuse_pipeline_tests.modeling.player_rows import rows_of, simulated_rows
 
@@ -182,6 +183,8 @@ def test_what_was_learned_of_a_player_fades_in_over_the_first_games_of_a_season(
     known = after["season_games_before"].where(after.index != after.index[0])
     np.testing.assert_array_equal(telling_model.members(after.assign(season_games_before=known))[Stat.PTS][0], 0.0)
     assert (settled != 0).all()
+    games = pd.DataFrame({"season_games_before": [0.0, 5.0, 10.0, 20.0, 60.0, np.nan]})
+    np.testing.assert_array_equal(settled_share(games), [0.0, 0.25, 0.5, 1.0, 1.0, 0.0])
 
 
 def test_a_player_with_few_games_in_train_is_recorded_and_served_by_the_prior(noisy_rows: pd.DataFrame) -> None:
