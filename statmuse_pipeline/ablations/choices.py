@@ -52,6 +52,14 @@ def _without_lineups(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return add_minutes_forecasts(blanked(features, _LINEUPS), seed)
 
 
+def _trees_alone(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return add_minutes_forecasts(features, seed, share=0.0)
+
+
+def _networks_alone(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return add_minutes_forecasts(features, seed, share=1.0)
+
+
 def _moving_average(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min_ewm_10"]))
 
@@ -73,6 +81,14 @@ CHOICES: tuple[Choice, ...] = (
            prepare=add_minutes_forecasts, slow=True),
     Choice("minutes", "no earlier seasons, pregame", "minutes learned from the seasons that are forecast alone",
            PREGAME, prepare=add_minutes_forecasts, slow=True),
+    Choice("minutes", "trees alone", "nor earlier seasons: minutes without features/networks.py",
+           prepare=_trees_alone, slow=True),
+    Choice("minutes", "trees alone, pregame", "nor earlier seasons: minutes without features/networks.py", PREGAME,
+           prepare=_trees_alone, slow=True),
+    Choice("minutes", "networks alone", "nor earlier seasons: minutes without trees",
+           prepare=_networks_alone, slow=True),
+    Choice("minutes", "networks alone, pregame", "nor earlier seasons: minutes without trees", PREGAME,
+           prepare=_networks_alone, slow=True),
     Choice("minutes", "no like line-ups", "nor earlier seasons: minutes without features/lineup.py",
            prepare=_without_lineups, slow=True),
     Choice("minutes", "no like line-ups, pregame", "nor earlier seasons: minutes without features/lineup.py", PREGAME,

@@ -47,6 +47,7 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
                 "modeling",
                 "calibration",
                 "features/minutes.py",
+                "features/networks.py",
                 "features/roster.py",
                 "evaluation",
                 "defs/ablation.py",

@@ -91,14 +91,12 @@ def _loaded(
 
 def earlier_models(workspace: Workspace) -> "dict[InformationLevel, MinutesModel]":
     """The models of `earlier_minutes`; empty where there were no earlier seasons."""
-    from statmuse_pipeline.features.minutes import MinutesModel
+    from statmuse_pipeline.features.minutes import FILES, MinutesModel
 
     receipt, folder = workspace.shelf.receipt(EARLIER), workspace.shelf.folder(EARLIER)
     if receipt is None or not receipt.outputs:
         return {}
     return {
-        level: MinutesModel.from_bytes(
-            {name: (folder / f"{level.value}-{name}").read_bytes() for name in ("minutes.ubj", "minutes.json")}
-        )
+        level: MinutesModel.from_bytes({name: (folder / f"{level.value}-{name}").read_bytes() for name in FILES})
         for level in InformationLevel
     }

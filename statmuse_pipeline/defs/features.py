@@ -102,7 +102,11 @@ def _remembered_fit(shelf: Shelf, fit: str, inputs: str, make: "Callable[[], Fil
     """The files of a fit of minutes as they lie on the shelf, made anew where they were made from something else."""
     name = f"minutes/{fit}"
     wanted = fingerprint(
-        {"inputs": inputs, "code": code_version("features/minutes.py"), "libraries": library_versions()}
+        {
+            "inputs": inputs,
+            "code": code_version("features/minutes.py", "features/networks.py"),
+            "libraries": library_versions(),
+        }
     )
     receipt = shelf.receipt(name)
     if receipt is None or receipt.inputs != wanted:

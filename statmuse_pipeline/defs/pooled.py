@@ -59,6 +59,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
                 "modeling/joint.py",
                 "calibration",
                 "features/minutes.py",
+                "features/networks.py",
                 "defs/pooled.py",
             ),
             "earlier": earlier.outputs if (earlier := workspace.shelf.receipt(EARLIER)) else {},

@@ -153,7 +153,7 @@ def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels
     Raises:
         PipelineError: when nothing was trained, saying what to run.
     """
-    from statmuse_pipeline.features.minutes import MinutesModel
+    from statmuse_pipeline.features.minutes import FILES, MinutesModel
     from statmuse_pipeline.serving import ServedModels
 
     workspace.shelf.require("pooled", made_by="statmuse train")
@@ -163,9 +163,7 @@ def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels
     others = [player for player in players if player not in live]
     return ServedModels(
         minutes={
-            level: MinutesModel.from_bytes(
-                {name: (folder / f"{level.value}-{name}").read_bytes() for name in ("minutes.ubj", "minutes.json")}
-            )
+            level: MinutesModel.from_bytes({name: (folder / f"{level.value}-{name}").read_bytes() for name in FILES})
             for level in InformationLevel
         },
         priors=_priors(workspace),

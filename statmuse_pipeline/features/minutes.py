@@ -1,11 +1,11 @@
-"""Forecast of minutes, walk-forward: boosted trees on form, role, schedule and, at tip-off, absences."""
+"""Forecast of minutes, walk-forward: boosted trees and networks on form, role, schedule and, at tip-off, absences."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,10 +13,13 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import xgboost as xgb
+from threadpoolctl import threadpool_limits
 
 from statmuse_pipeline.contracts import FEATURE_KEYS
 from statmuse_pipeline.domain import ROTATION_MINUTES, InformationLevel, PipelineError
+from statmuse_pipeline.features.blocks import block_columns
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Feature
+from statmuse_pipeline.features.networks import NetworkBag
 
 _PREGAME_INPUTS = (
     "min_last", "min_regulation_last", "min_ewm_50", "min_ewm_10", "min_ewm_03", "min_mean_5", "min_mean_20",
@@ -37,7 +40,16 @@ _TIPOFF_INPUTS = (
 )  # fmt: skip
 
 INPUTS = {InformationLevel.PREGAME: _PREGAME_INPUTS, InformationLevel.TIPOFF: _TIPOFF_INPUTS}
-"""Features that the forecast at each level reads."""
+"""Features that the trees of each level read."""
+
+NETWORK_INPUTS = {
+    InformationLevel.PREGAME: block_columns(InformationLevel.PREGAME),
+    InformationLevel.TIPOFF: (*block_columns(InformationLevel.TIPOFF), "exp_min_pregame", "tip_mates_exp_min"),
+}
+"""Features that the networks read: every one that the level may use."""
+
+NETWORK_SHARE = 0.5
+"""Weight of the networks in the forecast. Walk-forward on 2022-10 to 2024-12, .5 to .6 are best at either level."""
 
 REFIT_DAYS = ((12, 15), (2, 10))
 """Month and day on which a new model may begin to serve, in every season: the calendar, not the data, says when."""
@@ -50,15 +62,16 @@ FIRST_FIT_ROWS = 4000
 
 
 @dataclass(frozen=True)
-class Trees:
-    """How many trees a fit grows, how deep, and from how many player-games a leaf may learn at least."""
+class Effort:
+    """How many trees a fit grows, how deep, from how many player-games a leaf may learn; and epochs of the networks."""
 
     rounds: int
     depth: int
     leaf: int
+    epochs: int
 
 
-ALONE, EARLIER, ON_TOP = Trees(250, 6, 30), Trees(400, 6, 100), Trees(150, 5, 60)
+ALONE, EARLIER, ON_TOP = Effort(250, 6, 30, 6), Effort(400, 6, 100, 6), Effort(150, 5, 60, 5)
 """Of a fit with nothing before it; of one on earlier seasons; and of one that starts from that.
 
 Measured on validation with the six seasons before: RMSE of the minutes at tip-off 5.763 instead of 5.785, pregame 6.195
@@ -72,16 +85,27 @@ _PARAMETERS = {
 }  # fmt: skip
 _LONGEST = 53.0
 
+FILES = ("minutes.ubj", "networks.npz", "minutes.json")
+"""Names of the files of a model."""
+
 
 @dataclass(frozen=True)
 class MinutesModel:
     """Expected minutes of a player-game, given that the player takes part.
 
-    The trees learn the difference to the exponentially weighted mean of his minutes.
+    Trees and networks learn the difference to the exponentially weighted mean of his minutes, each for itself.
+
+    Attributes:
+        level: whose inputs are read.
+        booster: the trees.
+        networks: the networks.
+        share: weight of the networks; the trees have the rest.
     """
 
     level: InformationLevel
     booster: xgb.Booster
+    networks: NetworkBag
+    share: float = NETWORK_SHARE
 
     @classmethod
     def fit(
@@ -91,16 +115,18 @@ class MinutesModel:
         seed: int,
         *,
         start: MinutesModel | None = None,
-        trees: Trees | None = None,
+        effort: Effort | None = None,
+        share: float = NETWORK_SHARE,
     ) -> MinutesModel:
         """Fit on all rows with MIN > 0 and a history.
 
         Args:
             features: the rows.
             level: whose inputs may be read.
-            seed: of the samples that each tree sees.
-            start: a model of earlier rows, whose trees stand first.
-            trees: `ALONE`, or `ON_TOP` of a start, when left out.
+            seed: of the samples that each tree sees, and of the networks.
+            start: a model of earlier rows, whose trees stand first and whose networks learn on.
+            effort: `ALONE`, or `ON_TOP` of a start, when left out.
+            share: weight of the networks.
 
         Raises:
             PipelineError: when fewer than 100 rows can be learned from.
@@ -110,30 +136,38 @@ class MinutesModel:
             raise PipelineError(f"Only {usable.sum()} player-games to learn minutes from: load at least 100.")
         rows = features[usable]
         label = (rows["min"] - rows["min_ewm_10"]).to_numpy(np.float32)
-        wanted = trees or (ON_TOP if start else ALONE)
+        wanted = effort or (ON_TOP if start else ALONE)
         parameters = {**_PARAMETERS, "seed": seed, "max_depth": wanted.depth, "min_child_weight": wanted.leaf}
-        inputs, threads = _inputs(rows, level), _PARAMETERS["nthread"]
+        networks = NetworkBag.fit(
+            _inputs(rows, NETWORK_INPUTS[level]), label, NETWORK_INPUTS[level], seed, wanted.epochs,
+            start=start.networks if start else None,
+        )  # fmt: skip
+        inputs, threads = _inputs(rows, INPUTS[level]), _PARAMETERS["nthread"]
         if start is None:
             data = xgb.QuantileDMatrix(inputs, label=label, max_bin=_PARAMETERS["max_bin"], nthread=threads)
-            return cls(level, xgb.train(parameters, data, wanted.rounds))
+            return cls(level, xgb.train(parameters, data, wanted.rounds), networks, share)
         # The first trees split between the quantiles of other rows: they need the values themselves.
         values = xgb.DMatrix(inputs, label=label, nthread=threads)
-        return cls(level, xgb.train(parameters, values, wanted.rounds, xgb_model=start.booster))
+        return cls(level, xgb.train(parameters, values, wanted.rounds, xgb_model=start.booster), networks, share)
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Expected minutes of each row, 0 to 53; NaN for players without an earlier game."""
         if not len(features):
             return np.array([])
-        step = self.booster.inplace_predict(_inputs(features, self.level))
+        by_trees = self.booster.inplace_predict(_inputs(features, INPUTS[self.level])).astype(np.float64)
+        by_networks = self.networks.predict(_inputs(features, NETWORK_INPUTS[self.level])).astype(np.float64)
+        step = (1 - self.share) * by_trees + self.share * by_networks
         return np.clip(features["min_ewm_10"].to_numpy(np.float64) + step, 0.0, _LONGEST)
 
     def to_bytes(self) -> dict[str, bytes]:
-        """Files that `from_bytes` reads: XGBoost's own format and JSON."""
-        facts = {"level": self.level.value, "inputs": list(INPUTS[self.level])}
-        return {
-            "minutes.ubj": bytes(self.booster.save_raw("ubj")),
-            "minutes.json": json.dumps(facts, sort_keys=True).encode(),
-        }
+        """`FILES`, which `from_bytes` reads: XGBoost's own format, arrays and JSON."""
+        facts = {"level": self.level.value, "inputs": list(INPUTS[self.level]), "share": self.share}
+        contents = (
+            bytes(self.booster.save_raw("ubj")),
+            self.networks.to_bytes(),
+            json.dumps(facts, sort_keys=True).encode(),
+        )
+        return dict(zip(FILES, contents, strict=True))
 
     @classmethod
     def from_bytes(cls, files: dict[str, bytes]) -> MinutesModel:
@@ -142,17 +176,18 @@ class MinutesModel:
         Raises:
             PipelineError: when the model was fitted on other inputs than this version's.
         """
-        facts = json.loads(files["minutes.json"])
+        trees, networks, told = (files[name] for name in FILES)
+        facts, bag = json.loads(told), NetworkBag.from_bytes(networks)
         level = InformationLevel(facts["level"])
-        if facts["inputs"] != list(INPUTS[level]):
+        if facts["inputs"] != list(INPUTS[level]) or bag.columns != NETWORK_INPUTS[level]:
             raise PipelineError("The minutes model was fitted by another version, on other inputs: fit it again.")
         booster = xgb.Booster({"nthread": _PARAMETERS["nthread"]})
-        booster.load_model(bytearray(files["minutes.ubj"]))
-        return cls(level, booster)
+        booster.load_model(bytearray(trees))
+        return cls(level, booster, bag, facts["share"])
 
 
-def _inputs(features: pd.DataFrame, level: InformationLevel) -> np.ndarray:
-    return features[list(INPUTS[level])].to_numpy(np.float32)
+def _inputs(features: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    return features[list(columns)].to_numpy(np.float32)
 
 
 Files = dict[str, bytes]
@@ -170,6 +205,7 @@ def add_minutes_forecasts(
     seed: int,
     earlier: Mapping[InformationLevel, MinutesModel] | None = None,
     remember: Remember = fit_anew,
+    share: float = NETWORK_SHARE,
 ) -> pd.DataFrame:
     """The table with `exp_min_pregame`, `tip_mates_exp_min` and `tip_exp_min`, walk-forward.
 
@@ -183,21 +219,27 @@ def add_minutes_forecasts(
         earlier: models of `learn_earlier`, of seasons that had ended before these began: they serve before the first
             fit, and every fit starts from them.
         remember: keeps fits: from one night to the next none is made from anything else.
+        share: weight of the networks.
     """
     start = earlier or {}
-    table = _with_pregame(features, seed, start.get(InformationLevel.PREGAME), remember)
-    tipoff = _walk_forward(table, InformationLevel.TIPOFF, seed, start.get(InformationLevel.TIPOFF), remember)
+    table = _with_pregame(features, seed, start.get(InformationLevel.PREGAME), remember, share)
+    tipoff = _walk_forward(table, InformationLevel.TIPOFF, seed, start.get(InformationLevel.TIPOFF), remember, share)
     table = table.assign(tip_exp_min=tipoff)
     return features.assign(**{feature.name: table[feature.name] for feature in catalog()})
 
 
 def _with_pregame(
-    features: pd.DataFrame, seed: int, start: MinutesModel | None, remember: Remember = fit_anew
+    features: pd.DataFrame,
+    seed: int,
+    start: MinutesModel | None,
+    remember: Remember = fit_anew,
+    share: float = NETWORK_SHARE,
 ) -> pd.DataFrame:
     """Keys and inputs, with the walk-forward forecasts before the day and their sums over mates."""
-    inputs = dict.fromkeys((*_TIPOFF_INPUTS, *FEATURE_KEYS, "min"))
+    inputs = dict.fromkeys((*_TIPOFF_INPUTS, *NETWORK_INPUTS[InformationLevel.TIPOFF], *FEATURE_KEYS, "min"))
     table = features[[name for name in inputs if name in features]]
-    table = table.assign(exp_min_pregame=_walk_forward(table, InformationLevel.PREGAME, seed, start, remember))
+    pregame = _walk_forward(table, InformationLevel.PREGAME, seed, start, remember, share)
+    table = table.assign(exp_min_pregame=pregame)
     return table.assign(tip_mates_exp_min=_mates_forecast(table))
 
 
@@ -209,8 +251,8 @@ def learn_earlier(features: pd.DataFrame, seed: int) -> dict[InformationLevel, M
         seed: of the fits.
     """
     table = _with_pregame(features, seed, None)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        fits = pool.map(lambda level: MinutesModel.fit(table, level, seed, trees=EARLIER), InformationLevel)
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        fits = pool.map(lambda level: MinutesModel.fit(table, level, seed, effort=EARLIER), InformationLevel)
         return dict(zip(InformationLevel, fits, strict=True))
 
 
@@ -235,7 +277,12 @@ def _mates_forecast(table: pd.DataFrame) -> np.ndarray:
 
 
 def _walk_forward(
-    table: pd.DataFrame, level: InformationLevel, seed: int, earlier: MinutesModel | None, remember: Remember
+    table: pd.DataFrame,
+    level: InformationLevel,
+    seed: int,
+    earlier: MinutesModel | None,
+    remember: Remember,
+    share: float,
 ) -> np.ndarray:
     """Forecasts of one level, float32, aligned with the table."""
     dates = table["game_date"].to_numpy("datetime64[D]")
@@ -250,25 +297,27 @@ def _walk_forward(
         start, end = period
         now = (dates >= start) & (dates < end)
         rows = table[known & (dates < start)]
-        inputs = _made_from(rows, level, seed, earlier)
-        files = remember(
-            f"{level.value}-{start}", inputs, lambda: MinutesModel.fit(rows, level, seed, start=earlier).to_bytes()
-        )
+
+        def fit() -> Files:
+            return MinutesModel.fit(rows, level, seed, start=earlier, share=share).to_bytes()
+
+        files = remember(f"{level.value}-{start}", _made_from(rows, level, seed, earlier, share), fit)
         forecasts[now] = MinutesModel.from_bytes(files).predict(table[now])
 
-    # A fit runs on one thread, so that its bytes do not depend on the machine; the fits run side by side,
+    # A fit runs on one thread, so that its bytes do not depend on the number of cores; the fits run side by side,
     # the largest first.
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         list(pool.map(forecast, reversed(periods)))
     return forecasts
 
 
-def _made_from(rows: pd.DataFrame, level: InformationLevel, seed: int, start: MinutesModel | None) -> str:
+def _made_from(rows: pd.DataFrame, level: InformationLevel, seed: int, start: MinutesModel | None, share: float) -> str:
     """Fingerprint of everything that goes into a fit on these rows."""
-    digest = hashlib.sha256(f"{level.value} {seed}".encode())
-    digest.update(_inputs(rows, level).tobytes())
+    digest = hashlib.sha256(f"{level.value} {seed} {share}".encode())
+    digest.update(_inputs(rows, tuple(dict.fromkeys((*INPUTS[level], *NETWORK_INPUTS[level])))).tobytes())
     digest.update(rows[["min", "min_ewm_10", "games_before"]].to_numpy(np.float32).tobytes())
-    digest.update(start.to_bytes()["minutes.ubj"] if start else b"")
+    for content in start.to_bytes().values() if start else ():
+        digest.update(content)
     return digest.hexdigest()
 
 

@@ -20,6 +20,7 @@ from statmuse_pipeline.features import (
     schedule,
     travel,
 )
+from statmuse_pipeline.features.blocks import block_features
 from statmuse_pipeline.features.catalog import Feature
 from statmuse_pipeline.features.rows import prepare_rows
 
@@ -86,8 +87,7 @@ def build_features(
 
 
 def _features() -> list[Feature]:
-    parts = (rolling, efficiency, schedule, travel, opponent, rotation, availability, lineup, minutes)
-    return [feature for part in parts for feature in part.catalog()]
+    return [*block_features(), *minutes.catalog()]
 
 
 def feature_catalog() -> pd.DataFrame:

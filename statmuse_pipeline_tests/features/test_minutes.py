@@ -10,14 +10,22 @@ import pandas as pd
 import pytest
 
 from statmuse_pipeline.domain import InformationLevel, PipelineError
-from statmuse_pipeline.features.minutes import INPUTS, MinutesModel, add_minutes_forecasts, learn_earlier
+from statmuse_pipeline.features.minutes import (
+    INPUTS,
+    NETWORK_INPUTS,
+    MinutesModel,
+    add_minutes_forecasts,
+    learn_earlier,
+)
 from statmuse_pipeline.features.table import build_features, columns_at
 from statmuse_pipeline_tests.features.leagues import DAY, League, real_season
 
 
 @pytest.mark.parametrize("level", list(InformationLevel))
 def test_a_model_reads_only_columns_of_its_level(level: InformationLevel) -> None:
-    assert set(INPUTS[level]) <= set(columns_at(level))
+    own = "exp_min_pregame" if level is InformationLevel.PREGAME else "tip_exp_min"
+    assert set(INPUTS[level]) <= set(columns_at(level)) - {own}
+    assert set(NETWORK_INPUTS[level]) == set(columns_at(level)) - {own}
 
 
 @pytest.mark.parametrize("level", list(InformationLevel))
@@ -39,6 +47,13 @@ def test_a_model_of_another_version_is_refused(features: pd.DataFrame) -> None:
     files["minutes.json"] = files["minutes.json"].replace(b"min_last", b"min_other")
     with pytest.raises(PipelineError, match="fit it again"):
         MinutesModel.from_bytes(files)
+
+
+def test_networks_of_another_version_are_refused(features: pd.DataFrame) -> None:
+    files = MinutesModel.fit(features.head(3000), InformationLevel.PREGAME, seed=1).to_bytes()
+    tipoff = MinutesModel.fit(features.head(3000), InformationLevel.TIPOFF, seed=1).to_bytes()
+    with pytest.raises(PipelineError, match="fit it again"):
+        MinutesModel.from_bytes({**files, "networks.npz": tipoff["networks.npz"]})
 
 
 def test_too_few_player_games_to_learn_from_is_an_error(features: pd.DataFrame) -> None:
@@ -63,6 +78,22 @@ def test_on_real_games_trees_beat_the_moving_average_and_absences_help_further(
     }
     assert error["exp_min_pregame"] < 0.975 * error["min_ewm_10"]
     assert error["tip_exp_min"] < 0.95 * error["exp_min_pregame"]
+
+
+@pytest.mark.parametrize("level", list(InformationLevel))
+def test_on_real_games_trees_and_networks_together_beat_either(
+    archive: Path, features: pd.DataFrame, level: InformationLevel
+) -> None:
+    if len(features) < 20_000:
+        pytest.skip("this row of the test is for the real season")
+    model = MinutesModel.fit(features[features["game_date"] < "2024-02-10"], level, seed=1)
+    later = features[(features["game_date"] >= "2024-02-10") & (features["games_before"] >= 10) & (features["min"] > 0)]
+    step = (later["min"] - later["min_ewm_10"]).to_numpy()
+    trees = model.booster.inplace_predict(later[list(INPUTS[level])].to_numpy(np.float32))
+    networks = model.networks.predict(later[list(NETWORK_INPUTS[level])].to_numpy(np.float32))
+    together = model.predict(later) - later["min_ewm_10"].to_numpy()
+    errors = [float(np.mean((step - forecast) ** 2)) for forecast in (trees, networks, together)]
+    assert errors[2] < 0.995 * min(errors[:2])
 
 
 BETWEEN = pd.Timestamp("2024-01-01")

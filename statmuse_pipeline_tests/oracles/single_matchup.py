@@ -54,7 +54,7 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
     """
     import pandas as pd
 
-    from statmuse_pipeline.features.minutes import MinutesModel, forecast_minutes
+    from statmuse_pipeline.features.minutes import FILES, MinutesModel, forecast_minutes
     from statmuse_pipeline.features.table import build_features
     from statmuse_pipeline.forecasting import make_forecasts
     from statmuse_pipeline.modeling.residuals import add_residual_history
@@ -69,9 +69,7 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
     folder = workspace.shelf.folder("pooled")
     workspace.shelf.require("pooled", made_by="statmuse train")
     minutes = {
-        level: MinutesModel.from_bytes(
-            {name: (folder / f"{level.value}-{name}").read_bytes() for name in ("minutes.ubj", "minutes.json")}
-        )
+        level: MinutesModel.from_bytes({name: (folder / f"{level.value}-{name}").read_bytes() for name in FILES})
         for level in InformationLevel
     }
     slate = forecast_minutes(table[table["min"].isna()], minutes)

@@ -1,0 +1,28 @@
+"""The parts of the feature table that are computed straight from games: all but the forecasts of minutes."""
+
+from __future__ import annotations
+
+from statmuse_pipeline.domain import InformationLevel
+from statmuse_pipeline.features import (
+    availability,
+    efficiency,
+    lineup,
+    opponent,
+    rolling,
+    rotation,
+    schedule,
+    travel,
+)
+from statmuse_pipeline.features.catalog import Feature
+
+_BLOCKS = (rolling, efficiency, schedule, travel, opponent, rotation, availability, lineup)
+
+
+def block_features() -> list[Feature]:
+    """Every feature of those parts, in the order of the table."""
+    return [feature for block in _BLOCKS for feature in block.catalog()]
+
+
+def block_columns(level: InformationLevel) -> tuple[str, ...]:
+    """Names of those that a forecast at this level may use."""
+    return tuple(feature.name for feature in block_features() if level.may_use(feature.level))
