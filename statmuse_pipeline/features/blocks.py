@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statmuse_pipeline.domain import InformationLevel
 from statmuse_pipeline.features import (
     availability,
     efficiency,
@@ -21,8 +20,3 @@ _BLOCKS = (rolling, efficiency, schedule, travel, opponent, rotation, availabili
 def block_features() -> list[Feature]:
     """Every feature of those parts, in the order of the table."""
     return [feature for block in _BLOCKS for feature in block.catalog()]
-
-
-def block_columns(level: InformationLevel) -> tuple[str, ...]:
-    """Names of those that a forecast at this level may use."""
-    return tuple(feature.name for feature in block_features() if level.may_use(feature.level))

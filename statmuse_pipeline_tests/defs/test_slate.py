@@ -113,8 +113,9 @@ def assert_same(one, other):
     assert one.frame["stat"].tolist() == other.frame["stat"].tolist()
     assert one.frame["level"].tolist() == other.frame["level"].tolist()
     np.testing.assert_allclose(one.frame[NUMBERS].to_numpy(), other.frame[NUMBERS].to_numpy(), atol=1e-9)
+    # Sums over team mates depend in their last bits on the order in which the players are named.
     for stat in Stat:
-        np.testing.assert_array_equal(one.distributions[stat].survival, other.distributions[stat].survival)
+        np.testing.assert_allclose(one.distributions[stat].survival, other.distributions[stat].survival, atol=1e-7)
 
 
 class Known:

@@ -17,7 +17,7 @@ from statmuse_pipeline.features.minutes import (
     add_minutes_forecasts,
     learn_earlier,
 )
-from statmuse_pipeline.features.table import build_features, columns_at
+from statmuse_pipeline.features.table import build_features, columns_at, feature_catalog
 from statmuse_pipeline_tests.features.leagues import DAY, League, real_season
 
 
@@ -25,7 +25,11 @@ from statmuse_pipeline_tests.features.leagues import DAY, League, real_season
 def test_a_model_reads_only_columns_of_its_level(level: InformationLevel) -> None:
     own = "exp_min_pregame" if level is InformationLevel.PREGAME else "tip_exp_min"
     assert set(INPUTS[level]) <= set(columns_at(level)) - {own}
-    assert set(NETWORK_INPUTS[level]) == set(columns_at(level)) - {own}
+    assert set(INPUTS[level]) < set(NETWORK_INPUTS[level]) <= set(columns_at(level)) - {own}
+    assert len(NETWORK_INPUTS[level]) < 0.8 * len(columns_at(level))
+    group = feature_catalog().set_index("name")["group"]
+    added = {group[name] for name in NETWORK_INPUTS[level] if name not in INPUTS[level]}
+    assert added >= {"absences", "own team", "profile", "opponent", "efficiency"}
 
 
 @pytest.mark.parametrize("level", list(InformationLevel))
