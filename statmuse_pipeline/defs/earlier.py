@@ -91,12 +91,22 @@ def _loaded(
 
 def earlier_models(workspace: Workspace) -> "dict[InformationLevel, MinutesModel]":
     """The models of `earlier_minutes`; empty where there were no earlier seasons."""
+    receipt = workspace.shelf.receipt(EARLIER)
+    return read_minutes_models(workspace.shelf.folder(EARLIER)) if receipt and receipt.outputs else {}
+
+
+def read_minutes_models(folder: Path) -> "dict[InformationLevel, MinutesModel]":
+    """The models of both levels, whose files lie in the folder as `<level>-<file>`.
+
+    Raises:
+        PipelineError: when they are another version's.
+    """
     from statmuse_pipeline.features.minutes import FILES, MinutesModel
 
-    receipt, folder = workspace.shelf.receipt(EARLIER), workspace.shelf.folder(EARLIER)
-    if receipt is None or not receipt.outputs:
-        return {}
-    return {
-        level: MinutesModel.from_bytes({name: (folder / f"{level.value}-{name}").read_bytes() for name in FILES})
-        for level in InformationLevel
-    }
+    models = {}
+    for level in InformationLevel:
+        files = {name: folder / f"{level.value}-{name}" for name in FILES}
+        models[level] = MinutesModel.from_bytes(
+            {name: file.read_bytes() for name, file in files.items() if file.exists()}
+        )
+    return models

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from statmuse_pipeline.defs.earlier import read_minutes_models
 from statmuse_pipeline.defs.live import live_models_of
 from statmuse_pipeline.defs.players import load_models, read_calibrators
 from statmuse_pipeline.defs.pooled import KEYS, Pooled
@@ -153,19 +154,14 @@ def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels
     Raises:
         PipelineError: when nothing was trained, saying what to run.
     """
-    from statmuse_pipeline.features.minutes import FILES, MinutesModel
     from statmuse_pipeline.serving import ServedModels
 
     workspace.shelf.require("pooled", made_by="statmuse train")
-    folder = workspace.shelf.folder("pooled")
     pooled = Pooled.read(workspace)
     live, live_calibrators = live_models_of(workspace, players)
     others = [player for player in players if player not in live]
     return ServedModels(
-        minutes={
-            level: MinutesModel.from_bytes({name: (folder / f"{level.value}-{name}").read_bytes() for name in FILES})
-            for level in InformationLevel
-        },
+        minutes=read_minutes_models(workspace.shelf.folder("pooled")),
         priors=_priors(workspace),
         players={**load_models(workspace, others), **live},
         dispersions=pooled.dispersions,

@@ -188,8 +188,10 @@ class MinutesModel:
         """The model that `to_bytes` wrote.
 
         Raises:
-            PipelineError: when the model was fitted on other inputs than this version's.
+            PipelineError: when the model was fitted on other inputs than this version's, or has other parts.
         """
+        if not set(FILES) <= set(files):
+            raise PipelineError("The minutes model was fitted by another version, without networks: fit it again.")
         trees, networks, told = (files[name] for name in FILES)
         facts, bag = json.loads(told), NetworkBag.from_bytes(networks)
         level = InformationLevel(facts["level"])

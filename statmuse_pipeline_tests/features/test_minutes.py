@@ -60,6 +60,13 @@ def test_networks_of_another_version_are_refused(features: pd.DataFrame) -> None
         MinutesModel.from_bytes({**files, "networks.npz": tipoff["networks.npz"]})
 
 
+def test_a_model_of_before_there_were_networks_is_refused(features: pd.DataFrame) -> None:
+    files = MinutesModel.fit(features.head(3000), InformationLevel.PREGAME, seed=1).to_bytes()
+    del files["networks.npz"]
+    with pytest.raises(PipelineError, match="fit it again"):
+        MinutesModel.from_bytes(files)
+
+
 def test_too_few_player_games_to_learn_from_is_an_error(features: pd.DataFrame) -> None:
     with pytest.raises(PipelineError, match="at least 100"):
         MinutesModel.fit(features.head(50), InformationLevel.PREGAME, seed=1)
