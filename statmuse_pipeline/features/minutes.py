@@ -47,7 +47,7 @@ _NETWORK_GROUPS = (
 )  # fmt: skip
 """Groups of features that networks read beside what the trees read.
 
-Chosen on 2023-10 to 2024-03 and on validation: at tip-off 154 columns do better than all 471, in less than half of the
+Chosen on 2023-10 to 2024-03 and on validation: at tip-off 154 columns do as well as all 471, in less than half of the
 time. What a player makes and what opponents allow, 300 columns, tells nothing about minutes; nor does the calendar.
 """
 
