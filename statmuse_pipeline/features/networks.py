@@ -41,7 +41,7 @@ class NetworkBag:
 
     Attributes:
         columns: names, in order.
-        location: of the columns, [columns].
+        location: of the columns, [columns]; NaN for one that was never known, which stays without a say.
         scale: of the columns, [columns].
         networks: the layers of each.
     """
@@ -141,8 +141,10 @@ def _forward(layers: Layers, inputs: npt.NDArray[np.float64]) -> npt.NDArray[np.
 
 def _standard(inputs: Floats) -> tuple[Floats, Floats]:
     known = np.isfinite(inputs)
-    count = np.maximum(known.sum(axis=0), 1)
-    location = np.where(known, inputs, 0).sum(axis=0, dtype=np.float64) / count
+    rows = known.sum(axis=0)
+    count = np.maximum(rows, 1)
+    # A column that was never known stays unknown when it becomes known: nothing was learned of it.
+    location = np.where(rows > 0, np.where(known, inputs, 0).sum(axis=0, dtype=np.float64) / count, np.nan)
     squares = np.where(known, inputs - location.astype(np.float32), 0) ** 2
     scale = np.sqrt(squares.sum(axis=0, dtype=np.float64) / count)
     return location.astype(np.float32), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)

@@ -65,6 +65,9 @@ def test_a_column_that_is_never_known_or_never_changes_is_no_obstacle() -> None:
     inputs[:, 4], inputs[:, 5] = np.nan, 7.0
     bag = NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=8)
     assert error(bag.predict(inputs), worth) < 0.5 * worth.std()
+    known = made_up(5)[0]
+    known[:, 5] = 7.0
+    np.testing.assert_array_equal(bag.predict(known), bag.predict(inputs))
 
 
 def test_it_comes_back_from_its_bytes_and_the_same_rows_give_the_same_bytes(bag: NetworkBag) -> None:
