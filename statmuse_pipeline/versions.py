@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
-_SHARED = ("domain.py", "contracts.py")
+_SHARED = ("domain.py", "contracts.py", "standardizer.py")
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnx", "onnxruntime", "optuna", "pyarrow")
 
 

@@ -8,6 +8,8 @@ Kingma and Ba 2015); their mean takes away most of what a single one owes to cha
 from __future__ import annotations
 
 import io
+import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.neural_network import MLPRegressor
 from threadpoolctl import threadpool_limits
+
+from statmuse_pipeline.domain import PipelineError
+from statmuse_pipeline.standardizer import Standardizer
 
 Floats = npt.NDArray[np.float32]
 Layers = tuple[Floats, ...]
@@ -32,7 +37,7 @@ _BLOCK = 8192
 _PENALTY = 1.0
 _RATE = 1e-3
 _FARTHEST = 5.0
-"""Standardised columns are cut off here, so that one odd value cannot throw a forecast far off."""
+"""Standard deviations at which columns are cut off."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,12 @@ class NetworkBag:
 
     Attributes:
         columns: names, in order.
-        location: of the columns, [columns]; NaN for one that was never known, which stays without a say.
-        scale: of the columns, [columns].
+        standard: of the columns, float32; one that was never known has a location of NaN and so stays without a say.
         networks: the layers of each.
     """
 
     columns: tuple[str, ...]
-    location: Floats
-    scale: Floats
+    standard: Standardizer
     networks: tuple[Layers, ...]
 
     @classmethod
@@ -72,11 +75,8 @@ class NetworkBag:
             epochs: how often each sees every row.
             start: a bag on the same columns, whose networks learn on.
         """
-        if start is None:
-            location, scale = _standard(inputs)
-        else:
-            location, scale = start.location, start.scale
-        standard = _apply(inputs, location, scale)
+        standard = start.standard if start else _standard_of(inputs)
+        scaled = standard.transform(inputs)
         found = []
         # On one thread the sums have the same bits whatever the number of cores.
         with threadpool_limits(1, user_api="blas"):
@@ -87,13 +87,13 @@ class NetworkBag:
                 )  # fmt: skip
                 if start is not None:
                     # A first step lays out the layers, whose numbers are then replaced.
-                    network.partial_fit(standard[:_BATCH], label[:_BATCH])
+                    network.partial_fit(scaled[:_BATCH], label[:_BATCH])
                     for own, learned in zip(_layers(network), start.networks[place], strict=True):
                         own[...] = learned
                 for _ in range(epochs):
-                    network.partial_fit(standard, label)
+                    network.partial_fit(scaled, label)
                 found.append(tuple(layer.astype(np.float32) for layer in _layers(network)))
-        return cls(tuple(columns), location, scale, tuple(found))
+        return cls(tuple(columns), standard, tuple(found))
 
     def predict(self, inputs: Floats) -> Floats:
         """The mean of the networks' forecasts, [rows].
@@ -105,14 +105,14 @@ class NetworkBag:
         with threadpool_limits(1, user_api="blas"):
             for first in range(0, len(inputs), _BLOCK):
                 rows = slice(first, first + _BLOCK)
-                standard = _apply(inputs[rows], self.location, self.scale).astype(np.float64)
-                found[rows] = np.mean([_forward(layers, standard) for layers in self.networks], axis=0)
+                scaled = self.standard.transform(inputs[rows]).astype(np.float64)
+                found[rows] = np.mean([_forward(layers, scaled) for layers in self.networks], axis=0)
         return found
 
     def to_bytes(self) -> bytes:
         """NumPy's own archive of arrays, without pickles; the same bag gives the same bytes."""
         arrays: dict[str, Any] = {
-            "columns": np.array(self.columns), "location": self.location, "scale": self.scale,
+            "columns": np.array(self.columns), "location": self.standard.location, "scale": self.standard.scale,
             **{f"{n}-{place}": layer for n, net in enumerate(self.networks) for place, layer in enumerate(net)},
         }  # fmt: skip
         content = io.BytesIO()
@@ -121,12 +121,28 @@ class NetworkBag:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> NetworkBag:
-        """The bag that `to_bytes` wrote."""
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            depth = 2 * (len(HIDDEN) + 1)
-            networks = tuple(tuple(arrays[f"{n}-{place}"] for place in range(depth)) for n in range(NETWORKS))
-            columns = tuple(str(name) for name in arrays["columns"])
-            return cls(columns, arrays["location"], arrays["scale"], networks)
+        """The bag that `to_bytes` wrote.
+
+        Raises:
+            PipelineError: when the content is no bag.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                columns = tuple(str(name) for name in arrays["columns"])
+                standard = Standardizer(arrays["location"], arrays["scale"], _FARTHEST)
+                places = [name.split("-") for name in arrays.files if "-" in name]
+                depths = Counter(int(network) for network, _ in places)
+                networks = tuple(tuple(arrays[f"{n}-{place}"] for place in range(depths[n])) for n in sorted(depths))
+        except (KeyError, OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise PipelineError(f"These bytes are no bag of networks: {error}.") from error
+        return cls(columns, standard, networks)
+
+
+def _standard_of(inputs: Floats) -> Standardizer:
+    """Of a column that was never known, nothing is learned: it stays unknown when it becomes known."""
+    fitted = Standardizer.fit(inputs, _FARTHEST)
+    location = np.where(np.isfinite(inputs).any(axis=0), fitted.location, np.nan)
+    return Standardizer(location.astype(np.float32), fitted.scale.astype(np.float32), _FARTHEST)
 
 
 def _layers(network: MLPRegressor) -> list[Floats]:
@@ -137,20 +153,3 @@ def _forward(layers: Layers, inputs: npt.NDArray[np.float64]) -> npt.NDArray[np.
     for weights, bias in zip(layers[:-2:2], layers[1:-2:2], strict=True):
         inputs = np.maximum(inputs @ weights + bias, 0)
     return np.asarray((inputs @ layers[-2] + layers[-1])[:, 0])
-
-
-def _standard(inputs: Floats) -> tuple[Floats, Floats]:
-    known = np.isfinite(inputs)
-    rows = known.sum(axis=0)
-    count = np.maximum(rows, 1)
-    # A column that was never known stays unknown when it becomes known: nothing was learned of it.
-    location = np.where(rows > 0, np.where(known, inputs, 0).sum(axis=0, dtype=np.float64) / count, np.nan)
-    squares = np.where(known, inputs - location.astype(np.float32), 0) ** 2
-    scale = np.sqrt(squares.sum(axis=0, dtype=np.float64) / count)
-    return location.astype(np.float32), np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-
-
-def _apply(inputs: Floats, location: Floats, scale: Floats) -> Floats:
-    standard = np.asarray((inputs - location) / scale, dtype=np.float32)
-    np.nan_to_num(standard, copy=False, nan=0.0)
-    return np.clip(standard, -_FARTHEST, _FARTHEST, out=standard)

@@ -33,6 +33,9 @@ DEFAULT_PARAMS: Mapping[str, Params] = {
 }  # fmt: skip
 """Parameters of each family where nothing was tuned. Shares are fractions of rows or columns."""
 
+FARTHEST = 6.0
+"""Standard deviations at which the members' inputs are cut off."""
+
 WATCHED_SHARE = 0.2
 """The last part, by date, of the training rows that boosting watches to stop early."""
 
@@ -42,35 +45,6 @@ class Member(Protocol):
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Forecasts [rows], or [rows, stats] for the forest that a player's stats share."""
-
-
-@dataclass(frozen=True)
-class Standardizer:
-    """Centers and scales columns; a missing value becomes 0, the column's mean.
-
-    Attributes:
-        center: [columns] means of the training rows.
-        scale: [columns] standard deviations, 1 for a constant column.
-    """
-
-    center: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def fit(cls, inputs: np.ndarray) -> Standardizer:
-        """Statistics of [rows, columns], missing values left out; an empty column gets center 0, scale 1."""
-        counts = np.isfinite(inputs).sum(axis=0)
-        filled = np.where(np.isfinite(inputs), inputs, 0.0)
-        center = filled.sum(axis=0) / np.maximum(counts, 1)
-        spread = np.where(np.isfinite(inputs), inputs - center, 0.0)
-        scale = np.sqrt((spread**2).sum(axis=0) / np.maximum(counts, 1))
-        return cls(center, np.where(scale > 1e-9, scale, 1.0))
-
-    def transform(self, inputs: np.ndarray) -> np.ndarray:
-        """Scaled inputs, float32, C order, without missing values, within 6 standard deviations."""
-        scaled = (inputs - self.center) / self.scale
-        bounded = np.clip(np.where(np.isfinite(scaled), scaled, 0.0), -6.0, 6.0)
-        return np.ascontiguousarray(bounded, dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import pandas as pd
 
 from statmuse_pipeline.domain import PipelineError, Stat
 from statmuse_pipeline.modeling.ensemble import ENSEMBLES, Served, vote
-from statmuse_pipeline.modeling.members import FAMILIES, BoostedTrees, Linear, OnnxForest, Standardizer
+from statmuse_pipeline.modeling.members import FAMILIES, FARTHEST, BoostedTrees, Linear, OnnxForest
 from statmuse_pipeline.modeling.residuals import FOREST_INPUTS, design, scale_of, settled_share, stat_inputs
+from statmuse_pipeline.standardizer import Standardizer
 
 MODEL_COLUMNS = ("prior", *FAMILIES, *ENSEMBLES, "served")
 """Columns of `PlayerModel.means`: the prior, each member by itself, the ensembles, and what is served.
@@ -238,11 +239,11 @@ def _stat_model(stat: Stat, told: Mapping[str, Any], files: Mapping[str, bytes])
 
 
 def _scaler_numbers(scaler: Standardizer) -> dict[str, list[float]]:
-    return {"center": scaler.center.tolist(), "scale": scaler.scale.tolist()}
+    return {"center": scaler.location.tolist(), "scale": scaler.scale.tolist()}
 
 
 def _scaler_from(told: Mapping[str, list[float]]) -> Standardizer:
-    return Standardizer(np.array(told["center"]), np.array(told["scale"]))
+    return Standardizer(np.array(told["center"]), np.array(told["scale"]), FARTHEST)
 
 
 def _inputs_of(stat: Stat, kind: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError, Stat
 from statmuse_pipeline.modeling.design import design_columns
+from statmuse_pipeline.standardizer import Standardizer
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,7 +45,7 @@ REFIT_DAYS = 7
 SMALLEST_MEAN = 0.01
 _BLOCK = 8192
 _FARTHEST = 8.0
-"""Standardised columns are cut off here, so that one odd row cannot throw a forecast far off."""
+"""Standard deviations at which columns are cut off."""
 
 LEAGUE_MEANS = {
     Stat.PTS: 10.5, Stat.REB: 4.1, Stat.AST: 2.4, Stat.FG3M: 1.15, Stat.STL: 0.7, Stat.BLK: 0.45, Stat.TOV: 1.25,
@@ -74,29 +75,11 @@ class RidgeSettings:
 RELEASED = RidgeSettings()
 
 
-@dataclass(frozen=True)
-class _Standard:
-    """Location and scale per column; missing values become 0, the mean, after scaling."""
-
-    location: Floats
-    scale: Floats
-
-    @classmethod
-    def of(cls, columns: npt.NDArray[np.float32]) -> _Standard:
-        known = np.isfinite(columns)
-        count = np.maximum(known.sum(axis=0), 1)
-        location = np.where(known, columns, 0).sum(axis=0, dtype=np.float64) / count
-        squares = np.where(known, columns - location.astype(np.float32), 0) ** 2
-        scale = np.sqrt(squares.sum(axis=0, dtype=np.float64) / count)
-        return cls(location, np.where(scale > 1e-6, scale, 1.0))
-
-    def apply(self, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """[n, 1 + columns]: a column of ones, then the standardised columns."""
-        scaled = np.ones((len(columns), columns.shape[1] + 1), dtype=np.float32)
-        np.subtract(columns, self.location.astype(np.float32), out=scaled[:, 1:])
-        scaled[:, 1:] /= self.scale.astype(np.float32)
-        np.nan_to_num(scaled, copy=False, nan=0.0)
-        return np.clip(scaled, -_FARTHEST, _FARTHEST, out=scaled)
+def _design_rows(standard: Standardizer, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """[n, 1 + columns]: a column of ones, then the standardised columns."""
+    rows = np.ones((len(columns), columns.shape[1] + 1), dtype=np.float32)
+    standard.transform(columns, out=rows[:, 1:])
+    return rows
 
 
 class _Sums:
@@ -168,8 +151,8 @@ class PooledPrior:
                 f"Only {learned.sum()} player-games to learn a prior from: load at least {MINIMUM_ROWS}."
             )
         names, columns = _design(features, level)
-        standard = _Standard.of(columns[learned])
-        x, y = standard.apply(columns[learned]), _targets(features, stats)[learned]
+        standard = Standardizer.fit(columns[learned], _FARTHEST)
+        x, y = _design_rows(standard, columns[learned]), _targets(features, stats)[learned]
         days = _days(features)[learned]
         sums = _Sums(x.shape[1], len(stats))
         sums.add(x, y, 0.5 ** ((days.max() - days) / HALF_LIFE_DAYS))
@@ -189,7 +172,8 @@ class PooledPrior:
         names, columns = _design(features, self.level)
         if names != self.columns:
             raise PipelineError("This prior was fitted by another version, on other columns: fit it again.")
-        linear = _Standard(self.location, self.scale).apply(columns) @ self.coefficients
+        standard = Standardizer(self.location, self.scale, _FARTHEST)
+        linear = _design_rows(standard, columns) @ self.coefficients
         means = np.where(_is_new(features), self.debut, np.maximum(linear, SMALLEST_MEAN))
         return np.where(_is_known(features, self.level), means, np.nan)
 
@@ -284,7 +268,7 @@ def _fill_weekly(
     if learned[:begin].sum() < MINIMUM_ROWS:
         return
     _, columns = _design(rows, level, settings.without)
-    x = _Standard.of(columns[:begin][learned[:begin]]).apply(columns)
+    x = _design_rows(Standardizer.fit(columns[:begin][learned[:begin]], _FARTHEST), columns)
     known = _is_known(rows, level)
     sums, done, as_of = _Sums(x.shape[1], len(stats), settings), 0, int(days[begin])
     for start in range(int(days[begin]), int(days[-1]) + 1, refit_days):

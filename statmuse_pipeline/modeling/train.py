@@ -18,7 +18,7 @@ from statmuse_pipeline.modeling.ensemble import Evidence, choose_served, expandi
 from statmuse_pipeline.modeling.members import (
     DEFAULT_PARAMS,
     FAMILIES,
-    Standardizer,
+    FARTHEST,
     export_boosted,
     export_forest,
     fit_boosted,
@@ -36,6 +36,7 @@ from statmuse_pipeline.modeling.residuals import (
     settled_share,
     stat_inputs,
 )
+from statmuse_pipeline.standardizer import Standardizer
 
 Made = TypeVar("Made")
 
@@ -170,7 +171,7 @@ def _prepare(rows: pd.DataFrame) -> _Rows:
 def _fit_all(player_id: int, data: _Rows, config: TrainConfig) -> PlayerModel:
     seed = _seed(player_id, config)
     raw = design(data.frame, FOREST_INPUTS)
-    scaler = Standardizer.fit(raw[data.train])
+    scaler = Standardizer.fit(raw[data.train], FARTHEST)
     inputs, targets = scaler.transform(raw), data.targets
     train_inputs, train_targets = inputs[data.train], targets[data.train]
     folds = expanding_folds(len(train_inputs), config.folds)
@@ -206,7 +207,7 @@ def _fit_stat(
 ) -> StatModel:
     position = _STATS.index(stat)
     raw = design(data.frame, stat_inputs(stat))
-    scaler = Standardizer.fit(raw[data.train])
+    scaler = Standardizer.fit(raw[data.train], FARTHEST)
     inputs = scaler.transform(raw)
     train_inputs, target = inputs[data.train], data.targets[data.train, position]
     if not np.ptp(target) > 0:
@@ -260,7 +261,7 @@ def refit_player(model: PlayerModel, rows: pd.DataFrame, config: TrainConfig) ->
     seed = _seed(model.player_id, config)
     try:
         raw = design(data.frame, FOREST_INPUTS)
-        scaler = Standardizer.fit(raw)
+        scaler = Standardizer.fit(raw, FARTHEST)
         forest = export_forest(fit_forest(scaler.transform(raw), data.targets, config.params["random_forest"], seed))
     except Exception as error:
         return PlayerModel(model.player_id, {}, dict.fromkeys(_STATS, f"forest: {type(error).__name__}: {error}"))
@@ -276,7 +277,7 @@ def refit_player(model: PlayerModel, rows: pd.DataFrame, config: TrainConfig) ->
 
 def _refit_stat(chosen: StatModel, data: _Rows, config: TrainConfig, seed: int) -> StatModel:
     raw = design(data.frame, stat_inputs(chosen.stat))
-    scaler = Standardizer.fit(raw)
+    scaler = Standardizer.fit(raw, FARTHEST)
     inputs, target = scaler.transform(raw), data.targets[:, _STATS.index(chosen.stat)]
     boosted = export_boosted(fit_boosted(inputs, target, config.params["xgboost"], seed))
     return replace(

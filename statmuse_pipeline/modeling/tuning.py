@@ -14,9 +14,10 @@ import pandas as pd
 from optuna.trial import TrialState
 
 from statmuse_pipeline.domain import PipelineError, Stat
-from statmuse_pipeline.modeling.members import FAMILIES, Standardizer, fit_predict
+from statmuse_pipeline.modeling.members import FAMILIES, FARTHEST, fit_predict
 from statmuse_pipeline.modeling.residuals import FOREST_INPUTS, columns_needed, design, require, scale_of, stat_inputs
 from statmuse_pipeline.modeling.train import TrainConfig
+from statmuse_pipeline.standardizer import Standardizer
 
 SAMPLED_PLAYERS = 40
 """Players in a pooled study: enough that a parameter's effect stands out of their noise."""
@@ -196,7 +197,7 @@ def _fold(family: str, games: pd.DataFrame, seed: int) -> _Fold:
     cut = round((1 - HELD_SHARE) * len(games))
     wanted = [FOREST_INPUTS] if family == "random_forest" else [stat_inputs(stat) for stat in Stat]
     raw = [design(games, inputs) for inputs in wanted]
-    scaled = [Standardizer.fit(matrix[:cut]).transform(matrix) for matrix in raw]
+    scaled = [Standardizer.fit(matrix[:cut], FARTHEST).transform(matrix) for matrix in raw]
     return _Fold(scaled, (games[names].to_numpy(dtype=float) - prior) / scale_of(prior), cut, seed)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from statmuse_pipeline.domain import PipelineError
 from statmuse_pipeline.features.networks import NETWORKS, NetworkBag
 
 COLUMNS = tuple(f"c{place}" for place in range(6))
@@ -40,7 +41,7 @@ def test_the_forecast_is_the_mean_of_the_networks_worked_out_by_hand(bag: Networ
     for row, forecast in zip(inputs, bag.predict(inputs), strict=True):
         told = []
         for first, b1, second, b2, last, b3 in bag.networks:
-            values = (row - bag.location) / bag.scale
+            values = (row - bag.standard.location) / bag.standard.scale
             for weights, bias in ((first, b1), (second, b2)):
                 values = [max(0.0, sum(v * w for v, w in zip(values, column, strict=True)) + b)
                           for column, b in zip(weights.T, bias, strict=True)]  # fmt: skip
@@ -53,7 +54,7 @@ def test_the_forecast_is_the_mean_of_the_networks_worked_out_by_hand(bag: Networ
 def test_what_is_unknown_counts_as_the_mean_of_its_column_and_what_is_odd_is_cut_off(bag: NetworkBag) -> None:
     inputs = made_up(4, rows=50)[0]
     unknown, mean = inputs.copy(), inputs.copy()
-    unknown[:, 2], mean[:, 2] = np.nan, bag.location[2]
+    unknown[:, 2], mean[:, 2] = np.nan, bag.standard.location[2]
     np.testing.assert_allclose(bag.predict(unknown), bag.predict(mean), rtol=1e-5, atol=1e-5)
     odd, odder = inputs.copy(), inputs.copy()
     odd[:, 0], odder[:, 0] = 1e3, 1e6
@@ -85,7 +86,13 @@ def test_learning_on_keeps_what_was_learned_before(bag: NetworkBag) -> None:
     helped = NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=2, start=bag)
     alone = NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=2)
     assert error(helped.predict(later[0]), later[1]) < 0.5 * error(alone.predict(later[0]), later[1])
-    np.testing.assert_array_equal(helped.location, bag.location)
+    np.testing.assert_array_equal(helped.standard.location, bag.standard.location)
     # It does learn: from rows in which everything is worth three more, it learns just that.
     shifted = NetworkBag.fit(inputs, label + 3, COLUMNS, seed=1, epochs=20, start=bag)
     assert np.mean(shifted.predict(later[0]) - later[1]) > 2
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 torn"])
+def test_other_bytes_are_refused_in_words(content: bytes) -> None:
+    with pytest.raises(PipelineError, match="no bag of networks"):
+        NetworkBag.from_bytes(content)

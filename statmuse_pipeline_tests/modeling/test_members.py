@@ -12,7 +12,6 @@ from statmuse_pipeline.modeling.members import (
     FAMILIES,
     BoostedTrees,
     OnnxForest,
-    Standardizer,
     export_boosted,
     export_forest,
     fit_boosted,
@@ -106,10 +105,3 @@ def test_members_travel_between_processes_without_their_open_sessions(data: tupl
         before = member.predict(inputs)
         moved = pickle.loads(pickle.dumps(member))
         np.testing.assert_array_equal(moved.predict(inputs), before)
-
-
-def test_standardizing_fills_gaps_with_the_mean_and_bounds_outliers() -> None:
-    inputs = np.array([[1.0, np.nan, 5.0], [3.0, np.nan, 5.0], [np.nan, np.nan, 5.0]])
-    scaler = Standardizer.fit(inputs)
-    np.testing.assert_allclose(scaler.transform(inputs), [[-1, 0, 0], [1, 0, 0], [0, 0, 0]])
-    assert scaler.transform(np.array([[1e9, 1.0, 5.0]]))[0, 0] == 6.0
