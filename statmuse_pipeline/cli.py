@@ -247,7 +247,7 @@ def predict(
     matchup = Matchup(day, *(teams if home else teams[::-1]), away)
     row, distribution = forecast_of(workspace, forecast_matchup(workspace, matchup, chosen.player_id), wanted)
     title = f"{chosen.player_name}, {wanted}, {day}, {matchup.level} forecast, {row['model']} model"
-    show_prediction(title, row["mean"], distribution, line)
+    show_prediction(title, row, distribution, line)
 
 
 @app.command()

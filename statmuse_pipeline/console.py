@@ -94,25 +94,25 @@ def show_ablations(overview: pd.DataFrame) -> None:
     console.print(table)
 
 
-def show_prediction(title: str, mean: float, distribution: CountDistribution, line: float) -> None:
+def show_prediction(title: str, told: pd.Series, distribution: CountDistribution, line: float) -> None:
     """One forecast on one line.
 
     Args:
         title: whose and of what.
-        mean: expected count.
+        told: mean, lo80 and hi80 of the forecast.
         distribution: of one row.
         line: the bookmaker's.
     """
     from statmuse_pipeline.betting.odds import fair_price
 
     over, push = float(distribution.over(line)[0]), float(distribution.push(line)[0])
-    low, high = (float(end[0]) for end in distribution.interval(0.8))
     table = Table(title=title)
     for column in ("mean", "80% interval", "line", "P(over)", "P(push)", "fair price over", "fair price under"):
         table.add_column(column, justify="right")
     decided = max(1 - push, 1e-9)
     fair = [f"{float(fair_price(p / decided)):+.0f}" for p in (over, 1 - over - push)]
-    table.add_row(f"{mean:.2f}", f"{low:.0f} to {high:.0f}", f"{line:g}", f"{over:.3f}", f"{push:.3f}", *fair)
+    interval = f"{told['lo80']:.0f} to {told['hi80']:.0f}"
+    table.add_row(f"{told['mean']:.2f}", interval, f"{line:g}", f"{over:.3f}", f"{push:.3f}", *fair)
     console.print(table)
 
 

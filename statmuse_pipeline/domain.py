@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 
 ELIGIBLE_GAMES = 50
 """A player with at least this many games in train and validation gets models of their own."""
@@ -19,6 +20,19 @@ ROTATION_MINUTES = 15.0
 
 MINIMUM_HISTORY = 10
 """Player-games with fewer earlier games do not count in any accuracy metric."""
+
+STARTER_MINUTES = 28.0
+ROLES = ("starter", "rotation", "bench")
+"""By expected minutes: 28 or more, 15 or more, fewer."""
+
+COVERAGES = (50, 80, 95)
+"""Intervals that are told, in percent of the games."""
+
+
+def role_of(minutes: npt.ArrayLike) -> npt.NDArray[np.str_]:
+    """The role that expected minutes [n] stand for; unknown minutes count as bench."""
+    known = np.nan_to_num(np.asarray(minutes, dtype=np.float64))
+    return np.select([known >= STARTER_MINUTES, known >= ROTATION_MINUTES], ROLES[:2], ROLES[2])
 
 
 class PipelineError(Exception):

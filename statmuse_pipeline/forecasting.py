@@ -16,13 +16,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from statmuse_pipeline.contracts import FORECASTS, check
-from statmuse_pipeline.domain import EXPECTED_MINUTES, LADDER, LARGEST_COUNT, InformationLevel, PipelineError, Stat
+from statmuse_pipeline.domain import (
+    COVERAGES,
+    EXPECTED_MINUTES,
+    LADDER,
+    LARGEST_COUNT,
+    InformationLevel,
+    PipelineError,
+    Stat,
+)
 from statmuse_pipeline.modeling.distribution import CountDistribution
 
 Floats = npt.NDArray[np.float64]
 Calibrator = Callable[[npt.ArrayLike], Floats]
 
-COVERAGES = (50, 80, 95)
 KEY = ("game_id", "player_id", "stat", "level")
 
 _NEGLIGIBLE = 1e-6
@@ -30,12 +37,20 @@ _NEGLIGIBLE = 1e-6
 
 
 class Width(Protocol):
-    """How wide the distribution around a mean is, such as `modeling.distribution.DispersionModel`."""
+    """How wide the distribution around a mean is, such as `modeling.dispersion.DispersionModel`."""
 
     def distribution(
         self, mean: npt.ArrayLike, largest: int, minutes: npt.ArrayLike | None = None
     ) -> CountDistribution:
         """Distributions on 0..largest round the means [n], given the expected minutes [n]."""
+        ...
+
+
+class Aims(Protocol):
+    """Where a stat's intervals end, such as `modeling.interval_aims.IntervalAims`."""
+
+    def intervals(self, forecast: CountDistribution, minutes: npt.ArrayLike) -> list[tuple[Floats, Floats]]:
+        """(first, last) counts for each of `domain.COVERAGES`, given the expected minutes [n]."""
         ...
 
 
@@ -237,6 +252,7 @@ def make_forecasts(
     dispersions: Mapping[Stat, Width],
     *,
     level: InformationLevel,
+    aims: Mapping[Stat, Aims] | None = None,
     calibrators: Mapping[Stat, Calibrator] | None = None,
     player_calibrators: Mapping[tuple[int, Stat], Calibrator] | None = None,
     model: str | pd.Series | npt.ArrayLike = "prior",
@@ -246,10 +262,11 @@ def make_forecasts(
 
     Args:
         rows: season, game_id, game_date, player_id of n player-games, `split` unless it is given, and the minutes
-            expected at the level (`domain.EXPECTED_MINUTES`) where a width depends on them.
+            expected at the level (`domain.EXPECTED_MINUTES`) where a width or an interval depends on them.
         means: stat -> expected counts [n], in the order of `rows`. A missing mean gives no forecast.
         dispersions: stat -> how wide the distributions are.
         level: what the means were allowed to know.
+        aims: stat -> where intervals end; without one, at the run of counts nearest to what they say.
         calibrators: stat -> monotone map of probabilities for all players.
         player_calibrators: (player id, stat) -> monotone map that follows it, for the players that have one.
         model: what made the means, one name or one a row.
@@ -280,23 +297,28 @@ def make_forecasts(
             raise PipelineError(f"There is no dispersion for {stat}: fit one on earlier forecasts.")
         known = np.isfinite(mean)
         part = keys[known].reset_index(drop=True)
-        distribution = dispersions[stat].distribution(
-            mean[known], LARGEST_COUNT[stat], None if minutes is None else minutes[known]
-        )
+        own_minutes = None if minutes is None else minutes[known]
+        distribution = dispersions[stat].distribution(mean[known], LARGEST_COUNT[stat], own_minutes)
         if calibrators and stat in calibrators:
             distribution = distribution.mapped(calibrators[stat])
         distribution = _per_player(distribution, part["player_id"], stat, player_calibrators or {})
         distributions[stat] = _compact(distribution)
-        frames.append(_numbers(part, stat, mean[known], distributions[stat]))
+        if aims and stat in aims and own_minutes is not None:
+            ends = aims[stat].intervals(distributions[stat], own_minutes)
+        else:
+            ends = distributions[stat].intervals([share / 100 for share in COVERAGES])
+        frames.append(_numbers(part, stat, mean[known], distributions[stat].median(), ends))
     if not frames:
         raise PipelineError("There are no means to make forecasts of: name at least one stat.")
     frame = pd.concat(frames, ignore_index=True)[list(FORECASTS.columns)]
     return Forecasts(check(FORECASTS, frame), {stat: found for stat, found in distributions.items() if len(found)})
 
 
-def _numbers(keys: pd.DataFrame, stat: Stat, mean: Floats, distribution: CountDistribution) -> pd.DataFrame:
-    columns: dict[str, Any] = {"stat": stat.value, "mean": mean, "median": distribution.median()}
-    for share, (low, high) in zip(COVERAGES, distribution.intervals([share / 100 for share in COVERAGES]), strict=True):
+def _numbers(
+    keys: pd.DataFrame, stat: Stat, mean: Floats, median: Floats, ends: Sequence[tuple[Floats, Floats]]
+) -> pd.DataFrame:
+    columns: dict[str, Any] = {"stat": stat.value, "mean": mean, "median": median}
+    for share, (low, high) in zip(COVERAGES, ends, strict=True):
         columns |= {f"lo{share}": low, f"hi{share}": high}
     return keys.assign(**columns)
 

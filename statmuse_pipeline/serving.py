@@ -10,7 +10,7 @@ import pandas as pd
 
 from statmuse_pipeline.domain import InformationLevel, Stat, prior_column
 from statmuse_pipeline.features.minutes import MinutesModel, forecast_minutes
-from statmuse_pipeline.forecasting import Calibrator, Forecasts, Width, make_forecasts
+from statmuse_pipeline.forecasting import Aims, Calibrator, Forecasts, Width, make_forecasts
 from statmuse_pipeline.modeling.player_model import PlayerModel
 from statmuse_pipeline.modeling.prior import PooledPrior
 from statmuse_pipeline.modeling.residuals import add_residual_history, inputs_needed
@@ -28,6 +28,7 @@ class ServedModels:
         priors: the pooled prior of every level and stat.
         players: player id -> his own models, for those who have some.
         dispersions: widths of the predictive distributions, a level and stat.
+        aims: where their intervals end, a level and stat; not for every stat there must be one.
         calibrators: maps of probabilities for all players, a level and stat; not for every stat there is one.
         player_calibrators: maps that follow them, (player id, stat).
     """
@@ -36,6 +37,7 @@ class ServedModels:
     priors: Mapping[tuple[InformationLevel, Stat], PooledPrior]
     players: Mapping[int, PlayerModel]
     dispersions: Mapping[InformationLevel, Mapping[Stat, Width]]
+    aims: Mapping[InformationLevel, Mapping[Stat, Aims]]
     calibrators: Mapping[InformationLevel, Mapping[Stat, Calibrator]]
     player_calibrators: Mapping[tuple[int, Stat], Calibrator]
 
@@ -105,6 +107,7 @@ def _at_level(rows: pd.DataFrame, models: ServedModels, level: InformationLevel,
         means,
         models.dispersions[level],
         level=level,
+        aims=models.aims[level],
         calibrators=models.calibrators[level],
         player_calibrators=models.player_calibrators,
     )

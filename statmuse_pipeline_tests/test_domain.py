@@ -1,5 +1,6 @@
 import datetime as dt
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +15,15 @@ from statmuse_pipeline.domain import (
     Stat,
     player_id_of,
     player_key,
+    role_of,
     stat_or_sum,
 )
+
+
+def test_roles_go_by_expected_minutes():
+    assert role_of([34.0, 28.0, 27.9, 15.0, 14.9, np.nan]).tolist() == [
+        "starter", "starter", "rotation", "rotation", "bench", "bench",
+    ]  # fmt: skip
 
 
 def test_the_ladder_has_the_lines_of_the_design():

@@ -12,7 +12,7 @@ import pytest
 from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
 from statmuse_pipeline.domain import LADDER, InformationLevel, PipelineError, Stat
 from statmuse_pipeline.forecasting import Forecasts, make_forecasts
-from statmuse_pipeline.modeling.distribution import DispersionModel
+from statmuse_pipeline.modeling.dispersion import DispersionModel
 
 PREGAME, TIPOFF = InformationLevel.PREGAME, InformationLevel.TIPOFF
 STATS = (Stat.PTS, Stat.FG3M, Stat.PRA)

@@ -17,7 +17,8 @@ from scipy import optimize, special
 
 from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
 from statmuse_pipeline.domain import LADDER, LARGEST_COUNT, PipelineError, Stat
-from statmuse_pipeline.modeling.distribution import CountDistribution, DispersionModel, mean_pit, negative_binomial
+from statmuse_pipeline.modeling.dispersion import DispersionModel, negative_binomial
+from statmuse_pipeline.modeling.distribution import CountDistribution, mean_pit
 
 Floats = npt.NDArray[np.float64]
 

@@ -227,6 +227,7 @@ def _train_forecasts(workspace: Workspace, quotes: "pd.DataFrame") -> "Forecasts
                 {stat: rows[prior_column(stat, level)].to_numpy(dtype=float) for stat in stats},
                 pooled.dispersions[level],
                 level=level,
+                aims=pooled.aims[level],
                 calibrators=pooled.calibrators[level],
             )
             for level in InformationLevel

@@ -79,7 +79,7 @@ def _forecast(workspace: Workspace) -> "tuple[Forecasts, pd.DataFrame, pd.DataFr
     parts = [
         make_forecasts(
             rows, {stat: means[level, stat]["served"] for stat in workspace.stats}, pooled.dispersions[level],
-            level=level, calibrators=pooled.calibrators[level], player_calibrators=calibrators,
+            level=level, aims=pooled.aims[level], calibrators=pooled.calibrators[level], player_calibrators=calibrators,
             model=means[level, workspace.stats[0]]["model"],
         )
         for level in InformationLevel

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
-    from statmuse_pipeline.modeling.distribution import DispersionModel
+    from statmuse_pipeline.modeling.dispersion import DispersionModel
+    from statmuse_pipeline.modeling.interval_aims import IntervalAims
     from statmuse_pipeline.modeling.joint import JointModel
 
 KEYS = ["game_id", "player_id"]
@@ -55,6 +56,8 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
                 "modeling/prior.py",
                 "modeling/design.py",
                 "modeling/distribution.py",
+                "modeling/dispersion.py",
+                "modeling/interval_aims.py",
                 "modeling/importance.py",
                 "modeling/joint.py",
                 "calibration",
@@ -106,9 +109,12 @@ def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
 
 
 def _shapes(rows: "pd.DataFrame", priors: "pd.DataFrame") -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Dispersions learned on train, isotonic calibrators on validation, a stat and level each."""
+    """Dispersions and aims of intervals learned on train, isotonic calibrators on validation, a stat and level each."""
+    import numpy as np
+
     from statmuse_pipeline.calibration.isotonic import choose_calibrator
-    from statmuse_pipeline.modeling.distribution import DispersionModel
+    from statmuse_pipeline.modeling.dispersion import DispersionModel
+    from statmuse_pipeline.modeling.interval_aims import IntervalAims
     from statmuse_pipeline.player_calibration import ladder_pairs
 
     shapes: dict[str, Any] = {}
@@ -125,9 +131,14 @@ def _shapes(rows: "pd.DataFrame", priors: "pd.DataFrame") -> tuple[dict[str, Any
             forecast = width.distribution(mean[validation], largest, minutes[validation])
             p, y, dates = ladder_pairs(forecast, stat, actual[validation], rows["game_date"].to_numpy()[validation])
             decision = choose_calibrator(p, y, dates)
+            known = train & np.isfinite(mean)
+            before = width.distribution(mean[known], largest, minutes[known])
+            if decision.calibrator:
+                before = before.mapped(decision.calibrator)
             shapes.setdefault(level.value, {})[stat.value] = {
                 "dispersion": width.to_dict(),
                 "calibrator": decision.calibrator.to_dict() if decision.calibrator else None,
+                "aims": IntervalAims.fit(before, actual[known], minutes[known]).to_dict(),
             }
             decisions.append(
                 {
@@ -193,11 +204,13 @@ class Pooled:
 
     Attributes:
         dispersions: how wide distributions are.
+        aims: where their intervals end; what an earlier version learned has none.
         calibrators: maps of their probabilities, where one helps.
         joints: how points, rebounds and assists of one game go together; empty in what an earlier version learned.
     """
 
     dispersions: "Mapping[InformationLevel, Mapping[Stat, DispersionModel]]"
+    aims: "Mapping[InformationLevel, Mapping[Stat, IntervalAims]]"
     calibrators: "Mapping[InformationLevel, Mapping[Stat, IsotonicCalibrator]]"
     joints: "Mapping[InformationLevel, JointModel]"
 
@@ -211,12 +224,17 @@ class Pooled:
     def of(cls, told: Mapping[str, Any]) -> "Pooled":
         """What is written in `shapes.json`; there may be no joint distributions yet."""
         from statmuse_pipeline.calibration.isotonic import IsotonicCalibrator
-        from statmuse_pipeline.modeling.distribution import DispersionModel
+        from statmuse_pipeline.modeling.dispersion import DispersionModel
+        from statmuse_pipeline.modeling.interval_aims import IntervalAims
         from statmuse_pipeline.modeling.joint import JointModel
 
         return cls(
             {
                 level: {stat: DispersionModel.from_dict(told[level.value][stat.value]["dispersion"]) for stat in Stat}
+                for level in InformationLevel
+            },
+            {
+                level: {stat: IntervalAims.from_dict(told[level.value][stat.value].get("aims", {})) for stat in Stat}
                 for level in InformationLevel
             },
             {

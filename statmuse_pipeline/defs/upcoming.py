@@ -165,6 +165,7 @@ def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels
         priors=_priors(workspace),
         players={**load_models(workspace, others), **live},
         dispersions=pooled.dispersions,
+        aims=pooled.aims,
         calibrators=pooled.calibrators,
         player_calibrators={**read_calibrators(workspace, others), **live_calibrators},
     )

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from statmuse_pipeline.domain import ROLES, role_of
 from statmuse_pipeline.evaluation.playing_time import NIGHTS
-from statmuse_pipeline.evaluation.slices import EVERY_ROLE, ROLES, role_of
+from statmuse_pipeline.evaluation.slices import EVERY_ROLE
 from statmuse_pipeline.modeling.absence import OUT
 from statmuse_pipeline.modeling.playing_time import class_of
 from statmuse_pipeline.participation import PARTICIPATION

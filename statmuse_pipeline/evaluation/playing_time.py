@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from statmuse_pipeline.evaluation.scores import COVERAGES, brier, ece, log_loss
-from statmuse_pipeline.evaluation.slices import EVERY_ROLE, ROLES, role_of
+from statmuse_pipeline.domain import COVERAGES, ROLES, role_of
+from statmuse_pipeline.evaluation.scores import brier, ece, log_loss
+from statmuse_pipeline.evaluation.slices import EVERY_ROLE
 
 BASE_RATE = "share of all members"
 LAST_GAME = "as in the team's last game"

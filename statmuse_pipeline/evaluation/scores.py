@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from statmuse_pipeline.domain import LADDER, MINIMUM_HISTORY, InformationLevel, PipelineError, Stat
+from statmuse_pipeline.domain import COVERAGES, LADDER, MINIMUM_HISTORY, InformationLevel, PipelineError, Stat
 
 KEY = ("game_id", "player_id", "stat")
 EVERY_STAT = "all"
@@ -24,7 +24,6 @@ EVERY_STAT = "all"
 
 BINS = 10
 DRAWS = 2000
-COVERAGES = (50, 80, 95)
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from statmuse_pipeline.domain import ROTATION_MINUTES, Stat
+from statmuse_pipeline.domain import COVERAGES, ROLES, Stat, role_of
 from statmuse_pipeline.evaluation.scores import (
-    COVERAGES,
     EVERY_STAT,
     LineSet,
     counted,
@@ -19,17 +18,7 @@ from statmuse_pipeline.evaluation.scores import (
     score_probabilities,
 )
 
-STARTER_MINUTES = 28.0
-ROLES = ("starter", "rotation", "bench")
-"""By expected minutes: 28 or more, 15 or more, fewer."""
-
 EVERY_ROLE = "everyone"
-
-
-def role_of(minutes: npt.ArrayLike) -> npt.NDArray[Any]:
-    """The role that expected minutes [n] stand for; unknown minutes count as bench."""
-    known = np.nan_to_num(np.asarray(minutes, dtype=np.float64))
-    return np.select([known >= STARTER_MINUTES, known >= ROTATION_MINUTES], ROLES[:2], ROLES[2])
 
 
 def by_month(means: pd.DataFrame, ladder: pd.DataFrame | None, outcomes: pd.DataFrame) -> pd.DataFrame:
@@ -72,8 +61,8 @@ def coverage_by_role(
     """How often the result fell into the intervals, and how often it should have.
 
     Whole counts cannot hold exactly 50%: one value of BLK or STL often holds more. `claimed` is the probability that
-    the intervals have by the forecasts' own account, the nearest that whole counts allow, and calibration shows in the
-    distance of `cover` to `claimed`; that of `claimed` to the level is no fault of the forecast.
+    the intervals have by the forecasts' own account, and calibration shows in the distance of `cover` to it; where
+    `claimed` lies above the level, single counts hold too much, which is no fault of the forecast.
 
     Args:
         forecasts: game_id, player_id, stat and lo50, hi50 ... hi95, one row each.

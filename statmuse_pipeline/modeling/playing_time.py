@@ -18,7 +18,7 @@ import pandas as pd
 import xgboost as xgb
 from scipy import special
 
-from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError
+from statmuse_pipeline.domain import COVERAGES, EXPECTED_MINUTES, InformationLevel, PipelineError
 from statmuse_pipeline.modeling.distribution import CountDistribution
 
 Floats = npt.NDArray[np.float64]
@@ -34,8 +34,6 @@ EXTENDED_MINUTES = 6
 
 USUAL = "min_ewm_10"
 """The usual minutes: exponentially weighted mean over his earlier games, newest 0.1."""
-
-INTERVALS = (50, 80, 95)
 
 CLASSES = ("did_not_play", "limited", "normal", "extended")
 
@@ -240,6 +238,6 @@ def minutes_forecasts(minutes: CountDistribution, usual: npt.ArrayLike, p_plays:
     Returns:
         mean, lo50 ... hi95 (minutes, given that he plays) and CLASSES (probabilities, adding up to 1).
     """
-    ends = zip(INTERVALS, minutes.intervals([share / 100 for share in INTERVALS]), strict=True)
+    ends = zip(COVERAGES, minutes.intervals([share / 100 for share in COVERAGES]), strict=True)
     table = class_probabilities(minutes, usual, p_plays).assign(mean=minutes.mean())
     return table.assign(**{f"{end}{share}": run[i] for share, run in ends for i, end in enumerate(("lo", "hi"))})

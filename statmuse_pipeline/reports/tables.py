@@ -175,7 +175,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Coverage", "Share of the rows that count for which there was a forecast."),
     ("In 50/80/95% interval", "How often the result fell into our interval; whole counts make it a little more."),
     ("Claimed", "The probability those intervals have by our own account. One count of steals, blocks or threes often "
-     "holds more than half by itself, so no interval of whole counts is nearer to 50%."),
+     "holds more than half by itself: then no interval of whole counts holds just 50%."),
     ("Did not play", "Of those who belong to a team by their last game: no box-score line, or no whole minute."),
     ("Log score", "Minus the average logarithm of the probability given to the very count that came; lower is better."),
     ("Limited, extended", "Minutes below 60% of the usual (weighted mean of earlier games), and 6 or more above it, of "

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from statmuse_pipeline.calibration.isotonic import CollapsedCalibrator, IsotonicCalibrator, choose_calibrator
 from statmuse_pipeline.domain import PipelineError
-from statmuse_pipeline.modeling.distribution import negative_binomial
+from statmuse_pipeline.modeling.dispersion import negative_binomial
 
 DAYS = 60
 

@@ -153,6 +153,7 @@ def test_a_past_day_through_the_slate_is_what_the_walk_forward_test_forecasts_sa
         priors={(level, stat): Known(truth[prior_column(stat, level)]) for level in InformationLevel for stat in Stat},  # type: ignore[misc]
         players=models.players,
         dispersions=models.dispersions,
+        aims=models.aims,
         calibrators=models.calibrators,
         player_calibrators=models.player_calibrators,
     )

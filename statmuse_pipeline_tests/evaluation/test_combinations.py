@@ -9,7 +9,7 @@ from scipy import special
 
 from statmuse_pipeline.domain import LARGEST_COUNT, Combination, Stat
 from statmuse_pipeline.evaluation.combinations import INDEPENDENT, JOINT, score_sum, sum_lines, sum_outcomes
-from statmuse_pipeline.modeling.distribution import DispersionModel, negative_binomial
+from statmuse_pipeline.modeling.dispersion import DispersionModel, negative_binomial
 from statmuse_pipeline.modeling.joint import PARTS, JointModel
 
 MODEL = JointModel({Stat.PTS: 0.7, Stat.REB: 0.7, Stat.AST: 0.6})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from statmuse_pipeline.domain import LADDER, Stat
 from statmuse_pipeline.evaluation.paired import PAIRED, DateBootstrap, GameScores
-from statmuse_pipeline.modeling.distribution import negative_binomial
+from statmuse_pipeline.modeling.dispersion import negative_binomial
 
 LINES = LADDER[Stat.PTS]
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from statmuse_pipeline.domain import LARGEST_COUNT, Stat
+from statmuse_pipeline.domain import LARGEST_COUNT, ROLES, Stat
 from statmuse_pipeline.evaluation.scores import LineSet, outcomes, score_means, score_probabilities
-from statmuse_pipeline.evaluation.slices import ROLES, by_month, coverage_by_role, role_of
-from statmuse_pipeline.modeling.distribution import CountDistribution, negative_binomial
+from statmuse_pipeline.evaluation.slices import by_month, coverage_by_role
+from statmuse_pipeline.modeling.dispersion import negative_binomial
+from statmuse_pipeline.modeling.distribution import CountDistribution
 
 DAYS = (np.datetime64("2024-11-30", "ns"), np.datetime64("2025-01-01", "ns"))
 
@@ -44,12 +45,6 @@ def test_splits_within_a_month_stay_apart_and_without_a_ladder_there_is_no_brier
     assert table["ladder_brier"].isna().all()
     whole = by_month(league.forecasts.assign(split="test"), None, happened)
     assert table["rows"].sum() == whole["rows"].sum()
-
-
-def test_roles_go_by_expected_minutes():
-    assert role_of([34.0, 28.0, 27.9, 15.0, 14.9, np.nan]).tolist() == [
-        "starter", "starter", "rotation", "rotation", "bench", "bench",
-    ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

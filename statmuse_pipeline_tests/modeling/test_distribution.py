@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from statmuse_pipeline.domain import PipelineError
-from statmuse_pipeline.modeling.distribution import CountDistribution, DispersionModel, mean_pit, negative_binomial
+from statmuse_pipeline.modeling.dispersion import DispersionModel, negative_binomial
+from statmuse_pipeline.modeling.distribution import CountDistribution, mean_pit
 
 means = arrays(np.float64, st.integers(1, 6), elements=st.floats(0.001, 60))
 dispersions = st.floats(0, 3)
@@ -96,6 +97,26 @@ def test_intervals_hold_the_median_and_lie_within_wider_ones(forecast, level, mo
     assert ((low <= forecast.median()) & (forecast.median() <= high)).all()
     assert ((lower <= low) & (high <= higher)).all()
     np.testing.assert_array_equal(np.stack(forecast.interval(level)), np.stack([low, high]))
+
+
+@given(distributions(), st.lists(st.floats(0.01, 0.99), min_size=3, max_size=3))
+def test_a_count_lies_in_the_intervals_above_its_level_and_in_no_other(forecast, levels):
+    for count in range(forecast.largest + 2):
+        found = forecast.level_of(np.full(len(forecast), count))
+        for level, (low, high) in zip(levels, forecast.intervals(levels), strict=True):
+            clear = np.abs(found - level) > 1e-9
+            np.testing.assert_array_equal(((low <= count) & (count <= high))[clear], (found < level)[clear])
+
+
+def test_each_row_may_have_a_level_of_its_own():
+    forecast = negative_binomial([3.0, 9.0, 20.0], 0.2, 60)
+    levels = np.array([0.5, 0.9, 0.7])
+    low, high = forecast.interval(levels)
+    for row, level in enumerate(levels):
+        alone = forecast.take([row]).interval(float(level))
+        assert (low[row], high[row]) == (alone[0][0], alone[1][0])
+    with pytest.raises(PipelineError, match="strictly between"):
+        forecast.interval(np.array([0.5, 1.0, 0.7]))
 
 
 def test_intervals_cover_what_they_promise_on_the_counts_of_scorers_and_shooters():

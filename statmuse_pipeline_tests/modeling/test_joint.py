@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import special
 
 from statmuse_pipeline.domain import LARGEST_COUNT, PipelineError, Stat
-from statmuse_pipeline.modeling.distribution import CountDistribution, negative_binomial
+from statmuse_pipeline.modeling.dispersion import negative_binomial
+from statmuse_pipeline.modeling.distribution import CountDistribution
 from statmuse_pipeline.modeling.joint import COMBINATIONS, LARGEST_LOADING, PARTS, JointModel
 
 LOADINGS = {Stat.PTS: 0.6, Stat.REB: 0.5, Stat.AST: 0.4}

@@ -11,7 +11,8 @@ import pandas as pd
 from statmuse_pipeline.contracts import BOX_COLUMNS
 from statmuse_pipeline.domain import LARGEST_COUNT, InformationLevel, Stat
 from statmuse_pipeline.forecasting import Forecasts, make_forecasts
-from statmuse_pipeline.modeling.distribution import CountDistribution, negative_binomial
+from statmuse_pipeline.modeling.dispersion import negative_binomial
+from statmuse_pipeline.modeling.distribution import CountDistribution
 from statmuse_pipeline.slate.games import from_schedule
 
 DAY = dt.date(2024, 11, 5)

@@ -14,7 +14,7 @@ from statmuse_pipeline.contracts import BOX_COLUMNS, GAME_LOG_COLUMNS
 from statmuse_pipeline.domain import LADDER, LARGEST_COUNT, InformationLevel, PipelineError, Season, Stat
 from statmuse_pipeline.features.minutes import add_minutes_forecasts
 from statmuse_pipeline.features.table import build_features
-from statmuse_pipeline.modeling.distribution import DispersionModel
+from statmuse_pipeline.modeling.dispersion import DispersionModel
 from statmuse_pipeline.modeling.prior import walk_forward_all
 from statmuse_pipeline.sources.demo_careers import campaigns
 from statmuse_pipeline.sources.demo_games import box_scores, expectations
