@@ -80,7 +80,7 @@ def _measure(
         progress=workspace.progress,
     )
     told = measure_spreads(study.rows, spreads, study.seed, QUICK_DRAWS if quick else DRAWS)
-    told += _blend(workspace, study) if players is not None else []
+    told += _market(workspace, study) if players is not None else []
     parts = [measure(study, players), _playing_time(workspace, study), *([pd.DataFrame(told)] if told else [])]
     table = pd.concat(parts, ignore_index=True)
     table.to_parquet(folder / "ablations.parquet", index=False)
@@ -105,17 +105,22 @@ def _playing_time(workspace: Workspace, study: "Study") -> "pd.DataFrame":
     return pd.DataFrame([*absences, *measure_minutes(study.rows, study.seed, draws)])
 
 
-def _blend(workspace: Workspace, study: "Study") -> list[dict[str, Any]]:
-    """Choices about the blend, on quotes of train and validation; none where there are no quotes of them."""
+def _market(workspace: Workspace, study: "Study") -> list[dict[str, Any]]:
+    """Choices about the blend, and what lines know, on quotes of train and validation; none where there are none."""
     from statmuse_pipeline.ablations.blend import measure_blend
+    from statmuse_pipeline.ablations.market_lines import measure_market_lines
     from statmuse_pipeline.ablations.study import QUICK_DRAWS
+    from statmuse_pipeline.betting.consensus import market_view
     from statmuse_pipeline.evaluation.scores import DRAWS
 
     if any(workspace.shelf.receipt(f"quotes/{season}") is None for season in workspace.settings.seasons):
         return []
     forecasts = read_forecasts(workspace).select(split="validation")
     quotes = priced_quotes(workspace, forecasts, read_outcomes(workspace, KNOWN_BEFORE_TEST))
-    return measure_blend(quotes, QUICK_DRAWS if study.quick else DRAWS) if len(quotes) else []
+    if quotes.empty:
+        return []
+    blends = measure_blend(quotes, QUICK_DRAWS if study.quick else DRAWS)
+    return [*blends, *measure_market_lines(study, market_view(quotes).quotes)]
 
 
 def _spreads(workspace: Workspace) -> "pd.DataFrame":
