@@ -92,7 +92,7 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
 def forecast_of(
     workspace: Workspace, forecasts: "Forecasts", wanted: Stat | Combination
 ) -> "tuple[pd.Series, CountDistribution]":
-    """Mean and model of one player's stat or sum, and its distribution (of one row).
+    """Mean, model and 80% interval (lo80, hi80) of one player's stat or sum, and its distribution (of one row).
 
     Raises:
         PipelineError: when it is not forecast: nothing is known of the player.
@@ -102,6 +102,9 @@ def forecast_of(
 
         combined = combine(forecasts, Pooled.read(workspace).known_joints, (wanted,))
         keys, distribution = combined.keys(wanted), combined.distributions.get(wanted)
+        if distribution is not None:
+            low, high = distribution.interval(0.8)
+            keys = keys.assign(lo80=low, hi80=high)
     else:
         keys, distribution = forecasts.keys(wanted), forecasts.distributions.get(wanted)
     if distribution is None:

@@ -119,11 +119,11 @@ class CountDistribution:
         found = np.zeros(len(self))
         rows = np.arange(len(self))
         while len(rows := rows[(actual[rows] < runs.low[rows]) | (actual[rows] > runs.high[rows])]):
-            before = runs.grow(rows)
-            found[rows] = (before + runs.held[rows]) / 2
-            ended = runs.held[rows] <= before
+            ended = runs.next(rows) <= 0
             found[rows[ended]] = 1.0
             rows = rows[~ended]
+            before = runs.grow(rows)
+            found[rows] = (before + runs.held[rows]) / 2
         return found
 
     def pmf(self) -> Floats:
@@ -221,10 +221,9 @@ class _Runs:
         return np.maximum(*self._neighbours(rows))
 
     def grow(self, rows: npt.NDArray[np.int64]) -> Floats:
-        """Add a count to these rows' runs, unless both neighbours are impossible; what the runs held before."""
+        """Add a count to these rows' runs, of which a neighbour must be possible; what the runs held before."""
         before, (below, above) = self.held[rows], self._neighbours(rows)
-        more = np.maximum(below, above)
-        self.low[rows] -= (more > 0) & (below >= above)
-        self.high[rows] += (more > 0) & (below < above)
-        self.held[rows] += more
+        self.low[rows] -= below >= above
+        self.high[rows] += below < above
+        self.held[rows] += np.maximum(below, above)
         return before

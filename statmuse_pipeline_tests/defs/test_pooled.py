@@ -11,6 +11,6 @@ from statmuse_pipeline.modeling.joint import JointModel
 
 def test_models_that_know_no_sums_say_what_to_run_when_they_are_asked_for_one():
     with pytest.raises(PipelineError, match="run `statmuse train`"):
-        _ = Pooled({}, {}, {}).known_joints
+        _ = Pooled({}, {}, {}, {}).known_joints
     joints = {InformationLevel.TIPOFF: JointModel.independent()}
-    assert Pooled({}, {}, joints).known_joints is joints
+    assert Pooled({}, {}, {}, joints).known_joints is joints

@@ -90,6 +90,7 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
         means,
         pooled.dispersions[matchup.level],
         level=matchup.level,
+        aims=pooled.aims[matchup.level],
         calibrators=pooled.calibrators[matchup.level],
         player_calibrators=read_calibrators(workspace),
         model="player" if own and own.stats else "prior",
