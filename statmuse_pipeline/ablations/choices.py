@@ -72,7 +72,8 @@ def _without(*patterns: str) -> RidgeSettings:
     return RidgeSettings(without=patterns)
 
 
-_OPPONENT = ("*opp_*",)
+_OPPONENT = ("*opp_*", "*opponents_*")
+_COMPANY = ("usual_*mates_*_new", "usual_*opponents_*")
 _SHOOTING = ("threes_by_volume", "points_by_volume")
 _ABSENCES = ("*tip_*", "out_*")
 
@@ -101,6 +102,10 @@ CHOICES: tuple[Choice, ...] = (
     Choice("design", "no shot volume", "no recent volume times slow accuracy", settings=_without(*_SHOOTING),
            slow=True),
     Choice("design", "no absences", "absences in the forecast of minutes only", settings=_without(*_ABSENCES)),
+    Choice("design", "no line-up rates", "no column about what mates and opponents make, features/lineup_rates.py",
+           settings=_without(*_COMPANY)),
+    Choice("design", "no line-up rates, pregame", "no column about what mates and opponents make", PREGAME,
+           settings=_without(*_COMPANY)),
     Choice("design", "no fast rates", "no rates of the last weeks", settings=_without("lately_*", "*_ewm_10"),
            slow=True),
     Choice("design", "no context", "home, pace, rest and ratings only through minutes",

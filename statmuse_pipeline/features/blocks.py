@@ -6,6 +6,7 @@ from statmuse_pipeline.features import (
     availability,
     efficiency,
     lineup,
+    lineup_rates,
     opponent,
     rolling,
     rotation,
@@ -14,7 +15,7 @@ from statmuse_pipeline.features import (
 )
 from statmuse_pipeline.features.catalog import Feature
 
-_BLOCKS = (rolling, efficiency, schedule, travel, opponent, rotation, availability, lineup)
+_BLOCKS = (rolling, efficiency, schedule, travel, opponent, rotation, availability, lineup, lineup_rates)
 
 
 def block_features() -> list[Feature]:

@@ -92,26 +92,32 @@ def _present(rows: Rows, team_game: np.ndarray, player: np.ndarray) -> np.ndarra
 
 @dataclass(frozen=True)
 class TakePart:
-    """Rotation players who take part in a team game, one entry each: codes as in Rows, usual minutes."""
+    """Rotation players who take part in a team game, one entry each: codes as in Rows, usual stats (slow means)."""
 
     team_game: np.ndarray
     player: np.ndarray
     group: np.ndarray
-    minutes: np.ndarray
+    usual: Columns
+
+    @property
+    def minutes(self) -> np.ndarray:
+        """Usual minutes."""
+        return self.usual["min"]
 
 
 def take_part(rows: Rows, history: History, members: Members) -> TakePart:
     """Members of the rotation who are present, and newcomers whose last game was for another team or long ago."""
-    usual = history.take(usual_stats(rows, history)["min"], history.before(rows.player, rows.day))
+    at = history.before(rows.player, rows.day)
+    usual = {s: history.take(mean, at) for s, mean in usual_stats(rows, history).items()}
     span = int(rows.player.max()) + 1
     member = np.isin(rows.team_game * span + rows.player, members.team_game * span + members.player)
-    newcomer = (np.nan_to_num(usual) >= ROTATION_MINUTES) & ~member & ~rows.out
+    newcomer = (np.nan_to_num(usual["min"]) >= ROTATION_MINUTES) & ~member & ~rows.out
     here = (members.expected["min"] >= ROTATION_MINUTES) & members.present
     return TakePart(
         team_game=np.r_[members.team_game[here], rows.team_game[newcomer]],
         player=np.r_[members.player[here], rows.player[newcomer]],
         group=np.r_[members.group[here], rows.group[newcomer]],
-        minutes=np.r_[members.expected["min"][here], usual[newcomer]],
+        usual={s: np.r_[members.expected[s][here], usual[s][newcomer]] for s in CARRIED},
     )
 
 

@@ -13,6 +13,7 @@ from statmuse_pipeline.features import (
     availability,
     efficiency,
     lineup,
+    lineup_rates,
     minutes,
     opponent,
     rolling,
@@ -72,6 +73,7 @@ def build_features(
         **rotation.role_features(rows, history, members),
         **availability.availability_features(rows, history, members, tonight),
         **lineup.lineup_features(rows, history, members, tonight, wanted),
+        **lineup_rates.lineup_rates(rows, history, members, tonight),
     }
     values = np.column_stack([column.astype(np.float32) for column in columns.values()])
     whole = "float64" if rows.upcoming.any() else "int64"

@@ -31,6 +31,19 @@ _ALLOWED = (*_STATS, "fga", "fg3a", "fta")
 _SHIFTED = ("pts", "reb", "ast", "fga", "fg3a")
 """Stats that grow when team mates are out, and those whose absence is measured by what they take with them."""
 
+_COMPANY = (
+    ("pts", "pts"), ("pts", "pra"), ("pts", "fga"), ("fga", "pts"), ("fga", "pra"), ("fga", "fga"), ("fga", "ast"),
+    ("fg3a", "fg3a"), ("fg3a", "fg3m"), ("fg3m", "fg3m"), ("fta", "fta"), ("ast", "ast"), ("ast", "pts"),
+    ("reb", "reb"), ("pra", "pra"), ("tov", "tov"),
+)  # fmt: skip
+"""What team mates make more of than those before, and whose stat it takes or feeds."""
+
+_OPPOSITION = (
+    ("pts", "pts"), ("reb", "reb"), ("ast", "ast"), ("blk", "pts"), ("stl", "pts"), ("tov", "pts"), ("fga", "reb"),
+    ("fga", "blk"), ("blk", "blk"), ("stl", "tov"), ("tov", "stl"),
+)  # fmt: skip
+"""What the opponents who play make, and the stat that it changes."""
+
 _LEVELLED = ("pts", "reb", "ast", "stl", "pra")
 """Stats whose plain allowance is a column too: with the teams' ratings it follows the level of the league."""
 
@@ -92,7 +105,7 @@ def design_columns(features: pd.DataFrame, level: InformationLevel) -> dict[str,
         for kind in ("resid_pos_03", "resid_20")
     }
     columns |= {f"minutes*opp_{s}_allowed_pos": minutes * view[f"opp_{s}_allowed_pos_20"] / 36 for s in _LEVELLED}
-    columns |= _circumstances(view, minutes, usual)
+    columns |= _circumstances(view, minutes, usual) | _company(view, level, usual)
     columns |= _shooting(view, minutes)
     columns |= {f"minutes*{name}_{a}": minutes * view[f"{name}_{a}"] for name in _EFFICIENCY for a in ("10", "03")}
     late = _LATE_GAMES - np.minimum(view["team_games_left"], _LATE_GAMES)
@@ -136,12 +149,21 @@ def _shooting(view: FeatureView, minutes: Column) -> dict[str, Column]:
     }
 
 
+def _company(view: FeatureView, level: InformationLevel, usual: dict[str, Column]) -> dict[str, Column]:
+    """Rates that came about in other company change with it."""
+    prefix = TIPOFF_PREFIX if level.may_use(InformationLevel.TIPOFF) else ""
+    mates: dict[str, Column] = {
+        f"usual_{s}*mates_{c}_new": usual[s] * view[f"{prefix}mates_{c}_per_min_new"] for c, s in _COMPANY
+    }
+    return mates | {f"usual_{s}*opponents_{c}": usual[s] * view[f"{prefix}opp_{c}_per_min"] for c, s in _OPPOSITION}
+
+
 def _absences(view: FeatureView, usual: dict[str, Column]) -> dict[str, Column]:
     """What absent team mates leave behind goes to those who take part in proportion to what they usually make."""
     columns = {name: view[name] for name in _TIPOFF_CONTEXT}
     for s in _SHIFTED:
         shares = {
-            f"tip_out_{s}": 100, "tip_out_fga_new": 100, "tip_out_min": 240, "tip_opp_out_min": 240,
+            f"tip_out_{s}": 100, "tip_out_min": 240, "tip_opp_out_min": 240,
         }  # fmt: skip
         columns |= {f"usual_{s}*{name}": usual[s] * view[name] / unit for name, unit in shares.items()}
     return columns
