@@ -14,7 +14,7 @@ from statmuse_pipeline.modeling.prior import PENALTY, REFIT_DAYS, RELEASED, Ridg
 
 PREGAME, TIPOFF = InformationLevel.PREGAME, InformationLevel.TIPOFF
 
-_LINEUPS = ("like_", "tip_like_", "tip_alike_")
+_LINEUPS = tuple(f"{name}_{what}" for name in ("tip_like", "tip_alike", "like") for what in ("min", "gain", "games"))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _without(*patterns: str) -> RidgeSettings:
 
 
 _OPPONENT = ("*opp_*", "*opponents_*")
-_COMPANY = ("usual_*mates_*_new", "usual_*opponents_*")
+_COMPANY = ("usual_*mates_*_new", "usual_*opponents_*", "minutes?like_*_gain")
 _SHOOTING = ("threes_by_volume", "points_by_volume")
 _ABSENCES = ("*tip_*", "out_*")
 
@@ -102,10 +102,10 @@ CHOICES: tuple[Choice, ...] = (
     Choice("design", "no shot volume", "no recent volume times slow accuracy", settings=_without(*_SHOOTING),
            slow=True),
     Choice("design", "no absences", "absences in the forecast of minutes only", settings=_without(*_ABSENCES)),
-    Choice("design", "no line-up rates", "no column about what mates and opponents make, features/lineup_rates.py",
+    Choice("design", "no line-up rates", "nothing of what mates and opponents make, nor of rates in like games",
            settings=_without(*_COMPANY)),
-    Choice("design", "no line-up rates, pregame", "no column about what mates and opponents make", PREGAME,
-           settings=_without(*_COMPANY)),
+    Choice("design", "no line-up rates, pregame", "nothing of what mates and opponents make, nor of rates in like games",
+           PREGAME, settings=_without(*_COMPANY)),
     Choice("design", "no fast rates", "no rates of the last weeks", settings=_without("lately_*", "*_ewm_10"),
            slow=True),
     Choice("design", "no context", "home, pace, rest and ratings only through minutes",

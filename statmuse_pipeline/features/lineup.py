@@ -1,11 +1,13 @@
-"""Minutes in earlier games with like team mates: to whom the minutes of those who are out went before.
+"""Minutes and rates in earlier games with like team mates: to whom the minutes and shots of those who are out went.
 
 For a player's game t and each of his earlier games s, the distance d(t, s) is the minutes that his rotation mates of
 one game and not of the other usually play (the weighted symmetric difference of the two sets). His minutes in the
 earlier games are averaged with the weights exp(-d / reach) * (1 - forget)^(games ago): a kernel regression on who
 takes part (Nadaraya 1964, Watson 1964). Games with another team have no mates in common, and so next to no weight.
 
-Measured on validation with trees fitted on train: the RMSE of the minutes at tip-off falls from 5.82 to 5.77.
+Measured on validation with trees fitted on train: the RMSE of the minutes at tip-off falls from 5.82 to 5.77. What he
+makes a minute in like games, farther reaching and drawn towards his rate in all of them, lowers the RMSE of points and
+rebounds by 0.06% and that of assists by 0.03 to 0.1%.
 """
 
 from __future__ import annotations
@@ -34,12 +36,19 @@ class _Kernel(NamedTuple):
 _KERNELS = {"tip_like": _Kernel(20.0, 0.04), "tip_alike": _Kernel(60.0, 0.10), "like": _Kernel(20.0, 0.04)}
 """Column prefix -> kernel. `like` sets the mates who played the team's last game against earlier games: pregame."""
 
+RATED = ("pts", "reb", "ast", "fg3m", "tov", "fga", "fg3a", "fta")
+
+_RATE_KERNEL = _Kernel(150.0, 0.05)
+
+_RATE_MINUTES = 60.0
+"""Minutes at his rate in all earlier games that are added to those of like games: two games decide nothing."""
+
 _ENOUGH = 1e-9
 """Weight of the mean over all earlier games, which serves where none of them was alike."""
 
 
 def lineup_features(rows: Rows, history: History, members: Members, tonight: TakePart, wanted: np.ndarray) -> Columns:
-    """Minutes in like earlier games, how far they lie from the usual ones, and how many like games there were.
+    """Minutes in like earlier games, how far they lie from the usual ones, and how many there were; gains of rates.
 
     Args:
         rows: the rows.
@@ -54,12 +63,13 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
     whole = np.bincount(rows.team_game, np.nan_to_num(rows.box["min"]), len(rows.teams))[rows.team_game]
     # Overtime is scaled away: nobody can know of it before.
     minutes = np.nan_to_num(rows.box["min"] * 240 / np.maximum(whole, 240))
+    made = np.column_stack([np.nan_to_num(rows.box[s]) for s in ("min", *RATED)])
     at_tipoff = [name for name in _KERNELS if name.startswith("tip_")]
     before = [name for name in _KERNELS if not name.startswith("tip_")]
-    columns = _smoothed(rows, present, present, minutes, at_tipoff, wanted)
+    columns = _smoothed(rows, present, present, minutes, made, at_tipoff, wanted)
     if not rows.out_is_known:
         columns = {name: np.where(rows.upcoming, np.nan, values) for name, values in columns.items()}
-    return columns | _smoothed(rows, expected, present, minutes, before, wanted)
+    return columns | _smoothed(rows, expected, present, minutes, made, before, wanted)
 
 
 def _mates(rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.ndarray) -> sparse.csr_array:
@@ -73,11 +83,16 @@ def _smoothed(
     asked: sparse.csr_array,
     seen: sparse.csr_array,
     minutes: np.ndarray,
+    made: np.ndarray,
     names: list[str],
     wanted: np.ndarray,
 ) -> Columns:
-    """Kernel means of a player's earlier minutes, given whom he is to play with and whom he played with then."""
+    """Kernel means of a player's earlier minutes, given whom he is to play with and whom he played with then.
+
+    Rates of `made` (minutes and RATED, [rows, 1 + stats]) are told under the first of the names.
+    """
     found = {f"{name}_{what}": np.full(len(rows), np.nan) for name in names for what in ("min", "gain", "games")}
+    gains = {f"{names[0]}_{s}_gain": np.full(len(rows), np.nan) for s in RATED}
     order = np.lexsort((rows.day, rows.player))
     starts = np.flatnonzero(np.r_[True, np.diff(rows.player[order]) != 0])
     for block in np.split(order, starts[1:]):
@@ -104,7 +119,17 @@ def _smoothed(
             found[f"{name}_min"][target] = like.round(_DIGITS)
             found[f"{name}_gain"][target] = (like - usual).round(_DIGITS)
             found[f"{name}_games"][target] = np.where(known, games.round(_DIGITS), np.nan)
-    return found
+        for column, gain in zip(gains.values(), _rate_gains(earlier, ago, distance, made[block]).T, strict=True):
+            column[target] = gain.round(_DIGITS)
+    return found | gains
+
+
+def _rate_gains(earlier: np.ndarray, ago: np.ndarray, distance: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Rates a minute in like games minus those in all earlier games, [games, stats]; NaN where there is no minute."""
+    recent = np.where(earlier, (1 - _RATE_KERNEL.forget) ** np.maximum(ago, 0), 0.0)
+    whole, like = recent @ made, (recent * np.exp(-distance / _RATE_KERNEL.reach)) @ made
+    usual = np.divide(whole[:, 1:], whole[:, :1], out=np.full_like(whole[:, 1:], np.nan), where=whole[:, :1] > 0)
+    return (like[:, 1:] - usual * like[:, :1]) / (like[:, :1] + _RATE_MINUTES)
 
 
 def _distances(one: sparse.csr_array, other: sparse.csr_array, player: int) -> np.ndarray:
@@ -127,5 +152,10 @@ def catalog() -> list[Feature]:
             Feature(f"{name}_min", level, "like lineups", f"mean minutes in earlier games {like}"),
             Feature(f"{name}_gain", level, "like lineups", f"{name}_min minus the mean over all earlier games"),
             Feature(f"{name}_games", level, "like lineups", f"weight of the earlier games {like}"),
+        ]
+    for name, level in (("tip_like", TIPOFF), ("like", PREGAME)):
+        found += [
+            Feature(f"{name}_{s}_gain", level, "lineup rates", f"{s.upper()} a minute in like games minus the usual")
+            for s in RATED
         ]
     return found

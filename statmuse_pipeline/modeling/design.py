@@ -38,6 +38,9 @@ _COMPANY = (
 )  # fmt: skip
 """What team mates make more of than those before, and whose stat it takes or feeds."""
 
+_LIKE = ("pts", "reb", "ast", "fg3m", "tov", "fga", "fg3a", "fta")
+"""Stats of which games in like company tell more than others."""
+
 _OPPOSITION = (
     ("pts", "pts"), ("reb", "reb"), ("ast", "ast"), ("blk", "pts"), ("stl", "pts"), ("tov", "pts"), ("fga", "reb"),
     ("fga", "blk"), ("blk", "blk"), ("stl", "tov"), ("tov", "stl"),
@@ -105,7 +108,7 @@ def design_columns(features: pd.DataFrame, level: InformationLevel) -> dict[str,
         for kind in ("resid_pos_03", "resid_20")
     }
     columns |= {f"minutes*opp_{s}_allowed_pos": minutes * view[f"opp_{s}_allowed_pos_20"] / 36 for s in _LEVELLED}
-    columns |= _circumstances(view, minutes, usual) | _company(view, level, usual)
+    columns |= _circumstances(view, minutes, usual) | _company(view, level, minutes, usual)
     columns |= _shooting(view, minutes)
     columns |= {f"minutes*{name}_{a}": minutes * view[f"{name}_{a}"] for name in _EFFICIENCY for a in ("10", "03")}
     late = _LATE_GAMES - np.minimum(view["team_games_left"], _LATE_GAMES)
@@ -149,12 +152,15 @@ def _shooting(view: FeatureView, minutes: Column) -> dict[str, Column]:
     }
 
 
-def _company(view: FeatureView, level: InformationLevel, usual: dict[str, Column]) -> dict[str, Column]:
+def _company(
+    view: FeatureView, level: InformationLevel, minutes: Column, usual: dict[str, Column]
+) -> dict[str, Column]:
     """Rates that came about in other company change with it."""
     prefix = TIPOFF_PREFIX if level.may_use(InformationLevel.TIPOFF) else ""
     mates: dict[str, Column] = {
         f"usual_{s}*mates_{c}_new": usual[s] * view[f"{prefix}mates_{c}_per_min_new"] for c, s in _COMPANY
     }
+    mates |= {f"minutes*like_{s}_gain": minutes * view[f"{prefix}like_{s}_gain"] for s in _LIKE}
     return mates | {f"usual_{s}*opponents_{c}": usual[s] * view[f"{prefix}opp_{c}_per_min"] for c, s in _OPPOSITION}
 
 

@@ -52,6 +52,25 @@ def test_the_minutes_with_like_mates_equal_a_slow_recomputation(small_league: Le
         assert row["tip_like_games"] == pytest.approx(sum(weights), rel=1e-3)
 
 
+def test_the_gain_of_a_rate_equals_a_slow_recomputation(small_league: League) -> None:
+    games = small_league.player_games
+    games = games[games["game_date"] < "2024-01-01"]
+    table = build_features(games, small_league.games, small_league.players)
+    counted = table[(table["games_before"] >= 20) & (table["min_ewm_03"] > 10)]
+    for _, row in counted.sample(4, random_state=3).iterrows():
+        mine = games[(games["player_id"] == row["player_id"]) & (games["game_date"] < row["game_date"])]
+        mine = mine[mine["min"] > 0].sort_values("game_date")
+        tonight = mates(games, row)
+        recent = 0.95 ** np.arange(len(mine), 0, -1)
+        near = np.array([math.exp(-apart(tonight, mates(games, game)) / 150.0) for _, game in mine.iterrows()])
+        minutes = mine["min"].to_numpy()
+        for stat in ("pts", "fga", "ast"):
+            made = mine[stat].to_numpy()
+            usual = (recent @ made) / (recent @ minutes)
+            gain = ((recent * near) @ (made - usual * minutes)) / ((recent * near) @ minutes + 60)
+            assert row[f"tip_like_{stat}_gain"] == pytest.approx(gain, abs=2e-5)
+
+
 def test_where_mates_are_missing_like_games_tell_who_gets_their_minutes(
     features: pd.DataFrame,
 ) -> None:
