@@ -30,6 +30,7 @@ class Choice:
         refit_days: between two fits of the ridge.
         prepare: feature table, seed -> feature table; None leaves it as it is.
         slow: left out of a quick run.
+        earlier: whether the ridge begins with what earlier seasons taught.
     """
 
     group: str
@@ -40,6 +41,7 @@ class Choice:
     refit_days: int = REFIT_DAYS
     prepare: Callable[[pd.DataFrame, int], pd.DataFrame] | None = None
     slow: bool = False
+    earlier: bool = True
 
 
 def blanked(features: pd.DataFrame, prefixes: Sequence[str]) -> pd.DataFrame:
@@ -98,6 +100,10 @@ CHOICES: tuple[Choice, ...] = (
            prepare=_moving_average),
     Choice("minutes", "moving average, pregame", "no model of minutes: their exponentially weighted mean", PREGAME,
            prepare=_moving_average),
+    Choice("design", "no earlier seasons in the ridge", "the ridge begins with the first season that is forecast",
+           earlier=False),
+    Choice("design", "no earlier seasons in the ridge, pregame", "the ridge begins with the first season forecast",
+           PREGAME, earlier=False),
     Choice("design", "no opponent", "no column about the opponent", settings=_without(*_OPPONENT)),
     Choice("design", "no shot volume", "no recent volume times slow accuracy", settings=_without(*_SHOOTING),
            slow=True),

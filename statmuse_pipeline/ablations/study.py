@@ -23,6 +23,7 @@ from statmuse_pipeline.evaluation.scores import DRAWS, EVERY_STAT
 from statmuse_pipeline.modeling.distribution import CountDistribution
 from statmuse_pipeline.modeling.joint import COMBINATIONS, JointModel
 from statmuse_pipeline.modeling.prior import FIRST_FIT_ROWS, REFIT_DAYS, RELEASED, walk_forward_all
+from statmuse_pipeline.modeling.ridge import RidgeSums
 
 RELEASED_ROW = "released"
 QUICK_DRAWS = 200
@@ -47,6 +48,7 @@ class Study:
         seed: of the minutes models.
         quick: without the choices that take long, and with few bootstrap draws.
         first_fit_rows: of the walk-forward priors.
+        earlier: sums of the priors' ridge from earlier seasons, a level each; empty where there are none.
         workers: threads that score.
         progress: wraps the list of the choices.
     """
@@ -56,6 +58,7 @@ class Study:
     seed: int = 0
     quick: bool = False
     first_fit_rows: int = FIRST_FIT_ROWS
+    earlier: Mapping[InformationLevel, RidgeSums] = field(default_factory=dict)
     workers: int = 1
     progress: Progress = _silent
     _prepared: dict[Any, pd.DataFrame] = field(default_factory=dict, repr=False)
@@ -93,7 +96,9 @@ class Study:
             table = self._prepared[choice.prepare]
         settings = RELEASED if choice is None else choice.settings
         refit_days = REFIT_DAYS if choice is None else choice.refit_days
-        return walk_forward_all(table, level, self.stats, refit_days, self.first_fit_rows, settings), table
+        earlier = self.earlier.get(level) if choice is None or choice.earlier else None
+        means = walk_forward_all(table, level, self.stats, refit_days, self.first_fit_rows, settings, earlier)
+        return means, table
 
     def games(self, stat: Stat, means: pd.DataFrame, table: pd.DataFrame, level: InformationLevel) -> Games:
         """The games of all rows."""

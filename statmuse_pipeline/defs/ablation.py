@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statmuse_pipeline.defs.betting import priced_quotes
+from statmuse_pipeline.defs.earlier import EARLIER, earlier_sums
 from statmuse_pipeline.defs.forecasts import read_families, read_forecasts, read_outcomes
 from statmuse_pipeline.defs.injuries import raw_transactions
 from statmuse_pipeline.defs.playing import roster_members
@@ -34,6 +35,7 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
     wanted = fingerprint(
         {
             "dataset": version,
+            "earlier": earlier.outputs if (earlier := workspace.shelf.receipt(EARLIER)) else {},
             "transactions": None if transactions is None else content_hash(transactions),
             "spreads": content_hash(spreads),
             "players": forecasts.outputs["families.parquet"] if forecasts and players is not None else None,
@@ -76,6 +78,7 @@ def _measure(
         workspace.stats,
         seed=workspace.settings.seed,
         quick=quick,
+        earlier=earlier_sums(workspace),
         workers=workspace.settings.workers,
         progress=workspace.progress,
     )

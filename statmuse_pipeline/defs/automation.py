@@ -5,7 +5,7 @@ import dagster as dg
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(
-        "raw_game_logs", "player_games", "team_games", "players", "earlier_minutes", "player_features", "market_quotes"
+        "raw_game_logs", "player_games", "team_games", "players", "earlier_seasons", "player_features", "market_quotes"
     ),
     description="Source to warehouse, features and quotes, for the chosen seasons.",
     tags={"dagster/max_retries": "2"},

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from statmuse_pipeline.features.minutes import MinutesModel
+    from statmuse_pipeline.modeling.ridge import RidgeSums
     from statmuse_pipeline.sources.archive import ArchiveSource
 
 EARLIER = "earlier"
 
 
 @dg.asset(group_name="features", kinds={"xgboost"}, owners=OWNERS)
-def earlier_minutes(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
-    """Minutes models of the archive's earlier seasons, from which every later fit starts.
+def earlier_seasons(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    """What the archive's earlier seasons teach, from which every later fit starts: minutes models, sums of the ridge.
 
     Without an archive, or for the simulated league, there are none, and fits start from nothing.
     """
@@ -30,7 +31,15 @@ def earlier_minutes(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeRes
     wanted = fingerprint(
         {
             "seasons": {season: archive.fingerprint(season) for season in seasons} if archive else {},
-            "code": code_version("features", "warehouse/validation.py", "warehouse/load.py", "defs/earlier.py"),
+            "code": code_version(
+                "features",
+                "modeling/prior.py",
+                "modeling/design.py",
+                "modeling/ridge.py",
+                "warehouse/validation.py",
+                "warehouse/load.py",
+                "defs/earlier.py",
+            ),
             "seed": workspace.settings.seed,
         }
     )
@@ -56,15 +65,23 @@ def _archive(workspace: Workspace) -> "ArchiveSource | None":
 
 
 def _learn(workspace: Workspace, archive: "ArchiveSource", seasons: tuple[str, ...], folder: Path) -> int:
-    """Writes the models of those seasons; from how many player-games they learned."""
-    from statmuse_pipeline.features.minutes import learn_earlier
+    """Writes what those seasons teach; from how many player-games."""
+    from statmuse_pipeline.features.minutes import add_minutes_forecasts, learn_earlier
     from statmuse_pipeline.features.table import build_features
+    from statmuse_pipeline.modeling.prior import learn_sums
 
-    features = build_features(*_loaded(workspace, archive, seasons))
-    for level, model in learn_earlier(features, workspace.settings.seed).items():
+    seed = workspace.settings.seed
+    # Walk-forward within those seasons, too: a ridge must learn from minutes that were forecast, not fitted.
+    features = add_minutes_forecasts(build_features(*_loaded(workspace, archive, seasons)), seed)
+    for level, model in learn_earlier(features, seed).items():
         for name, content in model.to_bytes().items():
             (folder / f"{level.value}-{name}").write_bytes(content)
+        (folder / _sums_file(level)).write_bytes(learn_sums(features, level).to_bytes())
     return len(features)
+
+
+def _sums_file(level: InformationLevel) -> str:
+    return f"{level.value}-ridge.npz"
 
 
 def _loaded(
@@ -90,9 +107,29 @@ def _loaded(
 
 
 def earlier_models(workspace: Workspace) -> "dict[InformationLevel, MinutesModel]":
-    """The models of `earlier_minutes`; empty where there were no earlier seasons."""
+    """The minutes models of `earlier_seasons`; empty where there were no earlier seasons."""
+    return read_minutes_models(workspace.shelf.folder(EARLIER)) if _outputs(workspace) else {}
+
+
+def earlier_sums(workspace: Workspace) -> "dict[InformationLevel, RidgeSums]":
+    """The sums of the ridge of `earlier_seasons`; empty where there were no earlier seasons."""
+    from statmuse_pipeline.modeling.ridge import RidgeSums
+
+    if not _outputs(workspace):
+        return {}
+    folder = workspace.shelf.folder(EARLIER)
+    return {level: RidgeSums.from_bytes((folder / _sums_file(level)).read_bytes()) for level in InformationLevel}
+
+
+def earlier_minutes_version(workspace: Workspace) -> dict[str, str]:
+    """Content hashes of the minutes models of `earlier_seasons`: all of it that features rest on."""
+    sums = {_sums_file(level) for level in InformationLevel}
+    return {name: content for name, content in _outputs(workspace).items() if name not in sums}
+
+
+def _outputs(workspace: Workspace) -> dict[str, str]:
     receipt = workspace.shelf.receipt(EARLIER)
-    return read_minutes_models(workspace.shelf.folder(EARLIER)) if receipt and receipt.outputs else {}
+    return dict(receipt.outputs) if receipt else {}
 
 
 def read_minutes_models(folder: Path) -> "dict[InformationLevel, MinutesModel]":

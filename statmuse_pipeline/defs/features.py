@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from statmuse_pipeline.defs.earlier import EARLIER, earlier_minutes, earlier_models
+from statmuse_pipeline.defs.earlier import earlier_minutes_version, earlier_models, earlier_seasons
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.metadata import column_schema, markdown_table
 from statmuse_pipeline.defs.partitions import EARLIER_SEASONS, ONE_RUN, SEASONS
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     partitions_def=SEASONS,
     backfill_policy=ONE_RUN,
     deps=[
-        earlier_minutes,
+        earlier_seasons,
         *(dg.AssetDep(name, partition_mapping=EARLIER_SEASONS) for name in ("player_games", "team_games", "players")),
     ],
     group_name="features",
@@ -126,10 +126,9 @@ def features_version(workspace: Workspace, season: str) -> str:
     from statmuse_pipeline.warehouse.read import season_fingerprint
 
     seasons = [label for label in workspace.settings.seasons if label <= season]
-    earlier = workspace.shelf.receipt(EARLIER)
     return fingerprint(
         {
-            "earlier": earlier.outputs if earlier else {},
+            "earlier": earlier_minutes_version(workspace),
             "seasons": {label: season_fingerprint(workspace.engine, label) for label in seasons},
             "code": code_version("features"),
             "seed": workspace.settings.seed,

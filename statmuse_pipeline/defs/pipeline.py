@@ -78,7 +78,7 @@ def sync(instance: dg.DagsterInstance, workspace: Workspace) -> bool:
 
 def train(instance: dg.DagsterInstance, workspace: Workspace, *, force: bool = False) -> list[str]:
     """Features, dataset, pooled models and every stale player in scope; the keys that were trained."""
-    materialize(("earlier_minutes",), instance, workspace)
+    materialize(("earlier_seasons",), instance, workspace)
     materialize(("player_features",), instance, workspace, _all_seasons(workspace))
     materialize(POOLED_ASSETS, instance, workspace)
     wanted = players_in_scope(workspace)
@@ -94,7 +94,7 @@ def take_in(instance: dg.DagsterInstance, workspace: Workspace) -> None:
     seasons = workspace.settings.seasons
     first = next((label for label in seasons if workspace.shelf.receipt(f"raw/{label}") is None), seasons[-1])
     materialize(INGEST_ASSETS, instance, workspace, (first, seasons[-1]))
-    materialize(("earlier_minutes",), instance, workspace)
+    materialize(("earlier_seasons",), instance, workspace)
     materialize(("player_features", "market_quotes"), instance, workspace, _all_seasons(workspace))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from statmuse_pipeline.defs.earlier import EARLIER, earlier_minutes, earlier_models
+from statmuse_pipeline.defs.earlier import EARLIER, earlier_models, earlier_seasons, earlier_sums
 from statmuse_pipeline.defs.freshness import RENEWED_WEEKLY
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.playing import fit_playing_time
@@ -40,7 +40,7 @@ EVERY_SPLIT = ("train", "validation", "test")
 
 
 @dg.asset(
-    deps=[training_dataset, earlier_minutes],
+    deps=[training_dataset, earlier_seasons],
     group_name="training",
     kinds={"scikitlearn", "xgboost"},
     owners=OWNERS,
@@ -55,6 +55,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
             "code": code_version(
                 "modeling/prior.py",
                 "modeling/design.py",
+                "modeling/ridge.py",
                 "modeling/distribution.py",
                 "modeling/dispersion.py",
                 "modeling/interval_aims.py",
@@ -88,12 +89,13 @@ def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
     rows = dataset_rows(workspace, EVERY_SPLIT)
     stats = tuple(Stat)
     priors = rows[KEYS].copy()
-    importance, starts = [], earlier_models(workspace)
+    importance: list[pd.DataFrame] = []
+    starts, sums = earlier_models(workspace), earlier_sums(workspace)
     for level in workspace.progress(InformationLevel, len(InformationLevel), "Walk-forward priors"):
-        means = walk_forward_all(rows, level, stats)
+        means = walk_forward_all(rows, level, stats, earlier=sums.get(level))
         for stat in stats:
             priors[prior_column(stat, level)] = means[stat]
-        fitted = PooledPrior.fit_all(rows, stats, level)
+        fitted = PooledPrior.fit_all(rows, stats, level, sums.get(level))
         for stat, prior in fitted.items():
             (folder / f"prior-{level.value}-{stat.column}.bin").write_bytes(prior.to_bytes())
         minutes = MinutesModel.fit(rows, level, workspace.settings.seed, start=starts.get(level))

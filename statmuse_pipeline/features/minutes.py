@@ -263,12 +263,11 @@ def learn_earlier(features: pd.DataFrame, seed: int) -> dict[InformationLevel, M
     """Models of seasons that are only learned from, for `add_minutes_forecasts` and `MinutesModel.fit` to start from.
 
     Args:
-        features: of `build_features`, of those seasons.
+        features: of `add_minutes_forecasts`, of those seasons.
         seed: of the fits.
     """
-    table = _with_pregame(features, seed, None)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        fits = pool.map(lambda level: MinutesModel.fit(table, level, seed, effort=EARLIER), InformationLevel)
+        fits = pool.map(lambda level: MinutesModel.fit(features, level, seed, effort=EARLIER), InformationLevel)
         return dict(zip(InformationLevel, fits, strict=True))
 
 

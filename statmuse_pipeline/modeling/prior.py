@@ -1,6 +1,7 @@
 """The pooled prior: one ridge a stat on all players, on expected minutes times rates (`design.py`).
 
-Refits are cheap because a ridge needs no rows, only sums: X'X and X'y grow by a week's games and are solved again.
+Refits are cheap: a ridge needs no rows, only sums (`ridge.py`), which grow by a week's games and are solved again.
+They begin with those of earlier seasons, where there are some.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import linalg
 from threadpoolctl import threadpool_limits
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError, Stat
 from statmuse_pipeline.modeling.design import design_columns
+from statmuse_pipeline.modeling.ridge import FARTHEST, RidgeSums, design_rows
 from statmuse_pipeline.standardizer import Standardizer
 
 Floats = npt.NDArray[np.float64]
@@ -27,9 +28,10 @@ PENALTY = 500.0
 """Ridge penalty on standardised columns. Walk-forward on 2022-10 to 2024-12, the RMSE ratios of the five main stats
 stay within 0.0005 between 150 and 1500, and rise at 4000."""
 
-HALF_LIFE_DAYS = 500.0
-"""A game counts half after so many days, because the league drifts (more threes, more steals). Measured as above: 300
-to 700 days are alike, no forgetting costs 0.0003 to 0.0007 and twice the bias of REB."""
+HALF_LIFE_DAYS = 900.0
+"""A game counts half after so many days, because the league drifts (more threes, more steals). Measured as above: with
+six seasons before the first, 900 and 1500 days are alike, and 500 cost 0.0001 to 0.0003; without them 300 to 900 are
+alike, and no forgetting costs 0.0003 to 0.0007 and twice the bias of REB."""
 
 LEARN_FROM = 5
 """Games before; rates of players with fewer are noise (1 costs 0.0003, 10 and 20 gain nothing). Rows of MIN 0 are not
@@ -43,9 +45,6 @@ FIRST_FIT_ROWS = 8000
 REFIT_DAYS = 7
 
 SMALLEST_MEAN = 0.01
-_BLOCK = 8192
-_FARTHEST = 8.0
-"""Standard deviations at which columns are cut off."""
 
 LEAGUE_MEANS = {
     Stat.PTS: 10.5, Stat.REB: 4.1, Stat.AST: 2.4, Stat.FG3M: 1.15, Stat.STL: 0.7, Stat.BLK: 0.45, Stat.TOV: 1.25,
@@ -73,42 +72,6 @@ class RidgeSettings:
 
 
 RELEASED = RidgeSettings()
-
-
-def _design_rows(standard: Standardizer, columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """[n, 1 + columns]: a column of ones, then the standardised columns."""
-    rows = np.ones((len(columns), columns.shape[1] + 1), dtype=np.float32)
-    standard.transform(columns, out=rows[:, 1:])
-    return rows
-
-
-class _Sums:
-    """X'X and X'y of the games so far, older games counting less."""
-
-    def __init__(self, columns: int, stats: int, settings: RidgeSettings = RELEASED) -> None:
-        self._xx, self._xy = np.zeros((columns, columns)), np.zeros((columns, stats))
-        self._settings = settings
-
-    def age(self, days: float) -> None:
-        factor = 0.5 ** (days / self._settings.half_life_days)
-        self._xx *= factor
-        self._xy *= factor
-
-    def add(self, x: npt.NDArray[np.float32], y: Floats, weights: Floats) -> None:
-        for start in range(0, len(x), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            # Sums in double precision hardly depend on the order of the rows or the number of threads.
-            block = x[rows].astype(np.float64)
-            weighted = (block * weights[rows, None]).T
-            self._xx += weighted @ block
-            self._xy += weighted @ y[rows]
-
-    def solve(self) -> Floats:
-        """Coefficients [1 + columns, stats]; the intercept is not penalised."""
-        penalised = self._xx.copy()
-        inner = np.arange(1, len(penalised))
-        penalised[inner, inner] += self._settings.penalty
-        return linalg.solve(penalised, self._xy, assume_a="pos")
 
 
 @dataclass(frozen=True)
@@ -143,25 +106,22 @@ class PooledPrior:
         return cls.fit_all(features, (stat,), level)[stat]
 
     @classmethod
-    def fit_all(cls, features: pd.DataFrame, stats: Sequence[Stat], level: InformationLevel) -> dict[Stat, PooledPrior]:
-        """One prior a stat, for little more than the work of one. Raises like `fit`."""
-        learned = _learned_from(features)
-        if learned.sum() < MINIMUM_ROWS:
-            raise PipelineError(
-                f"Only {learned.sum()} player-games to learn a prior from: load at least {MINIMUM_ROWS}."
-            )
-        names, columns = _design(features, level)
-        standard = Standardizer.fit(columns[learned], _FARTHEST)
-        x, y = _design_rows(standard, columns[learned]), _targets(features, stats)[learned]
-        days = _days(features)[learned]
-        sums = _Sums(x.shape[1], len(stats))
-        sums.add(x, y, 0.5 ** ((days.max() - days) / HALF_LIFE_DAYS))
-        coefficients, debuts = sums.solve(), _debuts(features, stats)[1][-1]
+    def fit_all(
+        cls,
+        features: pd.DataFrame,
+        stats: Sequence[Stat],
+        level: InformationLevel,
+        earlier: RidgeSums | None = None,
+    ) -> dict[Stat, PooledPrior]:
+        """One prior a stat, for little more than the work of one; `earlier` as in `learn_sums`. Raises like `fit`."""
+        sums = learn_sums(features, level, stats, earlier)
+        coefficients, debuts = sums.solve(PENALTY), _debuts(features, stats)[1][-1]
+        standard = sums.standard
         return {
             stat: cls(
-                stat, level, names, standard.location, standard.scale, coefficients[:, place], float(debuts[place])
+                stat, level, sums.columns, standard.location, standard.scale, coefficients[:, n], float(debuts[n])
             )
-            for place, stat in enumerate(stats)
+            for n, stat in enumerate(stats)
         }
 
     def predict(self, features: pd.DataFrame) -> Floats:
@@ -172,8 +132,8 @@ class PooledPrior:
         names, columns = _design(features, self.level)
         if names != self.columns:
             raise PipelineError("This prior was fitted by another version, on other columns: fit it again.")
-        standard = Standardizer(self.location, self.scale, _FARTHEST)
-        linear = _design_rows(standard, columns) @ self.coefficients
+        standard = Standardizer(self.location, self.scale, FARTHEST)
+        linear = design_rows(standard, columns) @ self.coefficients
         means = np.where(_is_new(features), self.debut, np.maximum(linear, SMALLEST_MEAN))
         return np.where(_is_known(features, self.level), means, np.nan)
 
@@ -204,6 +164,34 @@ class PooledPrior:
             raise PipelineError(f"These bytes are no pooled prior: {error}.") from error
 
 
+def learn_sums(
+    features: pd.DataFrame,
+    level: InformationLevel,
+    stats: Sequence[Stat] = tuple(Stat),
+    earlier: RidgeSums | None = None,
+) -> RidgeSums:
+    """What all rows that were played teach, as of the last day.
+
+    Args:
+        features: the feature table with the forecasts of minutes, in any order.
+        level: what a forecast may know.
+        stats: which stats.
+        earlier: of seasons that had ended before, which count as older games do.
+
+    Raises:
+        PipelineError: when a column is missing or fewer than 100 rows can be learned from.
+    """
+    learned = _learned_from(features)
+    if learned.sum() < MINIMUM_ROWS:
+        raise PipelineError(f"Only {learned.sum()} player-games to learn a prior from: load at least {MINIMUM_ROWS}.")
+    names, columns = _design(features, level)
+    days, seen = _days(features)[learned], columns[learned]
+    as_of = int(days.max())
+    sums = earlier.take(names, stats) if earlier else RidgeSums.empty(names, stats, seen, as_of)
+    with threadpool_limits(1, user_api="blas"):
+        return sums.grown(sums.rows(seen), _targets(features, stats)[learned], days, as_of, HALF_LIFE_DAYS)
+
+
 def walk_forward(
     features: pd.DataFrame,
     stat: Stat,
@@ -222,11 +210,12 @@ def walk_forward_all(
     refit_days: int = REFIT_DAYS,
     first_fit_rows: int = FIRST_FIT_ROWS,
     settings: RidgeSettings = RELEASED,
+    earlier: RidgeSums | None = None,
 ) -> pd.DataFrame:
     """Forecast means, each row by a fit on earlier dates only, one column a stat, indexed like `features`.
 
     Before the first fit the exponentially weighted mean of the player's games serves; for a player's first game, the
-    mean of the first games before it.
+    mean of the first games before it. With earlier seasons there is a fit from the first day on.
 
     Args:
         features: the feature table with the forecasts of minutes, in any order.
@@ -235,17 +224,19 @@ def walk_forward_all(
         refit_days: between two fits; counted from the day of the first.
         first_fit_rows: rows on earlier days that the first fit needs.
         settings: of the ridge.
+        earlier: of `learn_sums` on seasons that had ended before the first row.
 
     Raises:
-        PipelineError: when a column is missing.
+        PipelineError: when a column is missing, or the earlier seasons had not ended.
     """
     order = np.lexsort([features[name].to_numpy() for name in ("player_id", "game_id", "game_date")])
     rows = features.iloc[order]
     means = rows[[f"{stat.column}_ewm_10" for stat in stats]].to_numpy(np.float64, copy=True)
-    if len(rows) > first_fit_rows:
+    first = 0 if earlier else first_fit_rows
+    if len(rows) > first:
         # On one thread the sums have the same bits on any machine; on a busy one it is many times faster, too.
         with threadpool_limits(1, user_api="blas"):
-            _fill_weekly(means, rows, level, stats, refit_days, first_fit_rows, settings)
+            _fill_weekly(means, rows, level, stats, refit_days, first, settings, earlier)
     new = _is_new(rows)
     means[new] = _debuts_before(rows, stats, _days(rows)[new])
     ordered = np.empty_like(means)
@@ -261,26 +252,30 @@ def _fill_weekly(
     refit_days: int,
     first: int,
     settings: RidgeSettings,
+    earlier: RidgeSums | None,
 ) -> None:
     """Put forecasts into `means` from the day of row number `first` on; `rows` are in the order of time."""
     days, learned, targets = _days(rows), _learned_from(rows), _targets(rows, stats)
     begin = int(np.searchsorted(days, days[first]))
-    if learned[:begin].sum() < MINIMUM_ROWS:
+    names, columns = _design(rows, level, settings.without)
+    if earlier:
+        sums = earlier.take(names, stats)
+        if sums.as_of >= days[0]:
+            raise PipelineError("Earlier seasons must have ended before the first game that is forecast.")
+    elif learned[:begin].sum() < MINIMUM_ROWS:
         return
-    _, columns = _design(rows, level, settings.without)
-    x = _design_rows(Standardizer.fit(columns[:begin][learned[:begin]], _FARTHEST), columns)
-    known = _is_known(rows, level)
-    sums, done, as_of = _Sums(x.shape[1], len(stats), settings), 0, int(days[begin])
+    else:
+        sums = RidgeSums.empty(names, stats, columns[:begin][learned[:begin]], int(days[begin]))
+    x, known, done = sums.rows(columns), _is_known(rows, level), 0
     for start in range(int(days[begin]), int(days[-1]) + 1, refit_days):
         now, then = np.searchsorted(days, [start, start + refit_days])
         if now == then:
             continue
         fresh = np.arange(done, now)[learned[done:now]]
-        sums.age(start - as_of)
-        sums.add(x[fresh], targets[fresh], 0.5 ** ((start - days[fresh]) / settings.half_life_days))
-        forecast = x[now:then] @ sums.solve()
+        sums = sums.grown(x[fresh], targets[fresh], days[fresh], start, settings.half_life_days)
+        forecast = x[now:then] @ sums.solve(settings.penalty)
         means[now:then] = np.where(known[now:then, None], np.maximum(forecast, SMALLEST_MEAN), np.nan)
-        done, as_of = now, start
+        done = now
 
 
 def _design(

@@ -19,7 +19,7 @@ from statmuse_pipeline.defs.partitions import contiguous_ranges
 BY_SEASON = {"raw_game_logs", "player_games", "team_games", "players", "player_features", "market_quotes"}
 BY_PLAYER = {"player_models", "player_calibrators", "live_models"}
 WHOLE = {
-    "earlier_minutes", "live_history", "training_dataset", "pooled_models", "tuned_parameters", "test_forecasts",
+    "earlier_seasons", "live_history", "training_dataset", "pooled_models", "tuned_parameters", "test_forecasts",
     "backtest", "metric_report", "report", "graded_forecasts", "slate_forecasts",
 }  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_lineage_runs_from_raw_logs_to_the_report(repository):
         for key in graph.get_all_asset_keys()
     }
     assert upstream["player_games"] == {"raw_game_logs"}
-    assert upstream["player_features"] == {"player_games", "team_games", "players", "earlier_minutes"}
+    assert upstream["player_features"] == {"player_games", "team_games", "players", "earlier_seasons"}
     assert upstream["training_dataset"] == {"player_features"}
     assert upstream["player_models"] == {"pooled_models", "tuned_parameters"}
     assert upstream["test_forecasts"] == {"player_calibrators", "pooled_models"}

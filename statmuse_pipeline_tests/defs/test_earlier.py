@@ -8,7 +8,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from statmuse_pipeline.defs.earlier import earlier_models
+from statmuse_pipeline.defs.earlier import earlier_models, earlier_sums
 from statmuse_pipeline.defs.pipeline import materialize, sync
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import InformationLevel
@@ -45,17 +45,18 @@ def test_minutes_learn_from_seasons_that_are_not_loaded(workspace: Workspace) ->
     with dg.DagsterInstance.ephemeral() as instance:
         sync(instance, workspace)
         alone = features(workspace, instance)
-        assert materialize(("earlier_minutes",), instance, workspace)
+        assert materialize(("earlier_seasons",), instance, workspace)
         receipt = workspace.shelf.receipt("earlier")
         assert receipt is not None
         assert receipt.facts["seasons"] == [EARLIER]
+        assert set(earlier_sums(workspace)) == set(InformationLevel)
         helped = features(workspace, instance)
         assert set(player_games(workspace.engine)["season"]) == {SEASON}
         known = helped["games_before"] > 0
         assert (helped.loc[known, "tip_exp_min"] != alone.loc[known, "tip_exp_min"]).mean() > 0.9
         unchanged = ["exp_min_pregame", "tip_mates_exp_min", "tip_exp_min"]
         pd.testing.assert_frame_equal(helped.drop(columns=unchanged), alone.drop(columns=unchanged))
-        assert materialize(("earlier_minutes",), instance, workspace)
+        assert materialize(("earlier_seasons",), instance, workspace)
         assert workspace.shelf.receipt("earlier") == receipt
 
 
@@ -63,6 +64,6 @@ def test_the_simulated_league_has_no_earlier_seasons(workspace: Workspace) -> No
     folder = workspace.settings.data.parent
     demo = at(folder, STATMUSE_SOURCE="demo", STATMUSE_DATA=str(folder / "demo"))
     with dg.DagsterInstance.ephemeral() as instance:
-        assert materialize(("earlier_minutes",), instance, demo)
-        assert earlier_models(demo) == {}
+        assert materialize(("earlier_seasons",), instance, demo)
+        assert earlier_models(demo) == earlier_sums(demo) == {}
         assert set(earlier_models(workspace)) in (set(), set(InformationLevel))

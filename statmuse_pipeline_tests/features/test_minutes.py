@@ -121,7 +121,7 @@ def halves(small_league: League) -> tuple[pd.DataFrame, pd.DataFrame]:
 def test_earlier_seasons_serve_from_the_first_day_and_every_fit_starts_from_them(
     halves: tuple[pd.DataFrame, pd.DataFrame],
 ) -> None:
-    earlier = learn_earlier(halves[0], seed=1)
+    earlier = learn_earlier(add_minutes_forecasts(halves[0], seed=1), seed=1)
     alone = add_minutes_forecasts(halves[1], seed=1)
     helped = add_minutes_forecasts(halves[1], seed=1, earlier=earlier)
     first = helped[(helped["game_date"] < "2024-01-20") & (helped["games_before"] > 0)]
@@ -140,7 +140,7 @@ def test_what_happens_on_a_day_moves_no_forecast_up_to_it_whatever_was_learned_e
     halves: tuple[pd.DataFrame, pd.DataFrame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("statmuse_pipeline.features.minutes.FIRST_FIT_ROWS", 1000)
-    earlier, played = learn_earlier(halves[0], seed=1), halves[1]
+    earlier, played = learn_earlier(add_minutes_forecasts(halves[0], seed=1), seed=1), halves[1]
     changed = played.assign(min=played["min"].where(played["game_date"] < DAY, 48 - played["min"]))
     before, after = (add_minutes_forecasts(table, 1, earlier) for table in (played, changed))
     up_to, later = played["game_date"] <= DAY, played["game_date"] > DAY
@@ -154,7 +154,7 @@ def test_on_real_games_the_season_before_helps_above_all_before_the_first_fit(
 ) -> None:
     if len(features) < 20_000:
         pytest.skip("this row of the test is for the real season")
-    earlier = learn_earlier(build_features(*real_season(archive, "2022-23")), seed=3)
+    earlier = learn_earlier(add_minutes_forecasts(build_features(*real_season(archive, "2022-23")), seed=3), seed=3)
     own = [name for name in features if name not in ("exp_min_pregame", "tip_mates_exp_min", "tip_exp_min")]
     helped = add_minutes_forecasts(features[own], seed=3, earlier=earlier)
     counted = (features["games_before"] >= 10) & (features["min"] > 0)
