@@ -67,6 +67,9 @@ _EFFICIENCY = (
     "off_rating", "def_rating",
 )  # fmt: skip
 
+_LAST_GAMES = 6
+"""In so many last games of a team ever more regulars rest; those who play make more than is known before the day."""
+
 _LATE_GAMES = 41
 """From so many games left on, losing teams rest their regulars more and more."""
 
@@ -116,6 +119,10 @@ def design_columns(features: pd.DataFrame, level: InformationLevel) -> dict[str,
     columns["minutes*late_losses"] = minutes * late * (0.5 - view["team_win_pct"]) / 10
     if level.may_use(InformationLevel.TIPOFF):
         columns |= _absences(view, usual)
+    else:
+        last = 1 - np.minimum(view["team_games_left"], _LAST_GAMES) / _LAST_GAMES
+        columns |= {"minutes*last_games": minutes * last}
+        columns |= {f"usual_{s}*last_games": usual[s] * last for s in ("pts", "reb", "ast", "fg3m")}
     columns |= {name: view[name] for name in _CONTEXT}
     return columns
 
