@@ -31,8 +31,8 @@ stay within 0.0005 between 150 and 1500, and rise at 4000."""
 HALF_LIFE_DAYS = 500.0
 """A game counts half after so many days, because the league drifts (more threes, more steals). Measured as above: with
 six seasons before the first, 500 to 900 days are alike in PTS and PRA; REB, AST and threes would gain 0.0002 to 0.0003
-at 900, but the bias of PTS would be 0.024 instead of 0.006. Without earlier seasons, no forgetting costs 0.0003 to 0.0007
-and twice the bias of REB."""
+at 900, but the bias of PTS would be 0.024 instead of 0.006. Without earlier seasons, no forgetting costs 0.0003 to
+0.0007 and twice the bias of REB."""
 
 LEARN_FROM = 5
 """Games before; rates of players with fewer are noise (1 costs 0.0003, 10 and 20 gain nothing). Rows of MIN 0 are not
