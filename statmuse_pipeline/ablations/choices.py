@@ -76,8 +76,7 @@ def _without(*patterns: str) -> RidgeSettings:
 
 _OPPONENT = ("*opp_*", "*opponents_*")
 _COMPANY = ("usual_*mates_*_new", "usual_*opponents_*", "minutes?like_*_gain")
-_SHOOTING = ("threes_by_volume", "points_by_volume")
-_ABSENCES = ("*tip_*", "out_*")
+_ABSENCES = ("*tip_*",)
 
 CHOICES: tuple[Choice, ...] = (
     Choice("minutes", "no earlier seasons", "minutes learned from the seasons that are forecast alone",
@@ -105,8 +104,6 @@ CHOICES: tuple[Choice, ...] = (
     Choice("design", "no earlier seasons in the ridge, pregame", "the ridge begins with the first season forecast",
            PREGAME, earlier=False),
     Choice("design", "no opponent", "no column about the opponent", settings=_without(*_OPPONENT)),
-    Choice("design", "no shot volume", "no recent volume times slow accuracy", settings=_without(*_SHOOTING),
-           slow=True),
     Choice("design", "no absences", "absences in the forecast of minutes only", settings=_without(*_ABSENCES)),
     Choice("design", "no line-up rates", "not what mates and opponents make, nor rates in like games",
            settings=_without(*_COMPANY)),
