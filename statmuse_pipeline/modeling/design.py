@@ -4,13 +4,13 @@ A stat is about minutes times a rate, and opponents, pace and absences act on th
 and a linear model is enough. Several stats share one design, because assists say something about points.
 
 The columns were chosen walk-forward, by leaving out and putting back groups of them, looking at train from 2022-10
-on and at validation: 190 of 254 that were tried stay pregame, and 206 of 314 at tip-off, at no loss in any stat. What
+on and at validation: 185 of 254 that were tried stay pregame, and 206 of 314 at tip-off, at no loss in any stat. What
 went: fast means and last-20 means beside slow ones, allowances that are not relative to who played, recent shot volume
 times slow accuracy, rebounds by kind, fouls, products with pace and back-to-backs, and sums of what absent players
 usually make. What came last: the rates of mates and opponents and rates in like games (`features.lineup_rates`), worth
 more than all that went before them since the minutes; the advanced metrics gain little, but in both periods. No gain
 beyond noise, alone and times `usual_pts`: travel, time zones, altitude, density, tip-off hour, winning percentages,
-playoff games, age, changes of pace, of the team's and of the opponents' strength since a player's earlier games.
+playoff games, age, a team's last six games, changes of pace, of the team's and of the opponents' strength since a player's earlier games.
 """
 
 from __future__ import annotations
@@ -65,9 +65,6 @@ _EFFICIENCY = (
     "off_rating", "def_rating",
 )  # fmt: skip
 
-_LAST_GAMES = 6
-"""In so many last games of a team ever more regulars rest; those who play make more than is known before the day."""
-
 _LATE_GAMES = 41
 """From so many games left on, losing teams rest their regulars more and more."""
 
@@ -115,10 +112,6 @@ def design_columns(features: pd.DataFrame, level: InformationLevel) -> dict[str,
     columns["minutes*late_losses"] = minutes * late * (0.5 - view["team_win_pct"]) / 10
     if level.may_use(InformationLevel.TIPOFF):
         columns |= _absences(view, usual)
-    else:
-        last = 1 - np.minimum(view["team_games_left"], _LAST_GAMES) / _LAST_GAMES
-        columns |= {"minutes*last_games": minutes * last}
-        columns |= {f"usual_{s}*last_games": usual[s] * last for s in ("pts", "reb", "ast", "fg3m")}
     columns |= {name: view[name] for name in _CONTEXT}
     return columns
 
