@@ -10,7 +10,8 @@ times slow accuracy, rebounds by kind, fouls, products with pace and back-to-bac
 usually make. What came last: the rates of mates and opponents and rates in like games (`features.lineup_rates`), worth
 more than all that went before them since the minutes; the advanced metrics gain little, but in both periods. No gain
 beyond noise, alone and times `usual_pts`: travel, time zones, altitude, density, tip-off hour, winning percentages,
-playoff games, age, a team's last six games, changes of pace, of the team's and of the opponents' strength since a player's earlier games.
+playoff games, age, a team's last six games, nor how pace, the team's and the opponents' strength differ from those of a
+player's earlier games.
 """
 
 from __future__ import annotations
