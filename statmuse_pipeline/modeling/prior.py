@@ -26,8 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 PENALTY = 250.0
 """Ridge penalty on standardised columns. Walk-forward on 2022-10 to 2024-12, with six seasons before: 100 to 250 are
-alike, and 500, 1000 and 4000 cost 0.0001, 0.0002 and 0.0008 of the RMSE ratios on average. Without them 150 to 1500 stay
-within 0.0005."""
+alike, and 500, 1000 and 4000 cost 0.0001, 0.0002 and 0.0008 of the RMSE ratios on average. Without them 150 to 1500
+stay within 0.0005."""
 
 HALF_LIFE_DAYS = 500.0
 """A game counts half after so many days, because the league drifts (more threes, more steals). Measured as above: with
