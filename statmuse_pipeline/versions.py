@@ -22,7 +22,7 @@ def fingerprint(inputs: Mapping[str, object]) -> str:
 
 @cache
 def code_version(*stages: str) -> str:
-    """Content hash of the source of those stages (folders or modules) and of the shared vocabulary.
+    """Content hash of the source of those stages (folders or modules) and of what all of them share.
 
     A result remembers the code it was made with, so that changed code makes it stale.
     """

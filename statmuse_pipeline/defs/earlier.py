@@ -7,7 +7,7 @@ import dagster as dg
 
 from statmuse_pipeline.defs.ingest import FRAMES, OWNERS
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import InformationLevel
+from statmuse_pipeline.domain import InformationLevel, PipelineError
 from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
@@ -112,11 +112,18 @@ def earlier_models(workspace: Workspace) -> "dict[InformationLevel, MinutesModel
 
 
 def earlier_sums(workspace: Workspace) -> "dict[InformationLevel, RidgeSums]":
-    """The sums of the ridge of `earlier_seasons`; empty where there were no earlier seasons."""
+    """The sums of the ridge of `earlier_seasons`; empty where there were no earlier seasons.
+
+    Raises:
+        PipelineError: when another version learned from them, which kept no sums.
+    """
     from statmuse_pipeline.modeling.ridge import RidgeSums
 
-    if not _outputs(workspace):
+    outputs = _outputs(workspace)
+    if not outputs:
         return {}
+    if not {_sums_file(level) for level in InformationLevel} <= set(outputs):
+        raise PipelineError("What earlier seasons taught was learned by another version: run `statmuse train` again.")
     folder = workspace.shelf.folder(EARLIER)
     return {level: RidgeSums.from_bytes((folder / _sums_file(level)).read_bytes()) for level in InformationLevel}
 

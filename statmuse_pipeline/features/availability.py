@@ -16,6 +16,7 @@ from statmuse_pipeline.features.rotation import (
     CARRIED,
     Members,
     TakePart,
+    earlier_mean,
     group_sum,
     rank_among,
     team_sum,
@@ -62,10 +63,10 @@ def availability_features(rows: Rows, history: History, members: Members, tonigh
     back = rotation & members.present & (members.missed > 0)
     columns["tip_back_min"] = team_sum(rows, members.team_game, np.where(back, members.expected["min"], 0.0))
     columns |= _present_mates(rows, history, tonight)
-    usual = {f"out_{s}_usual": _earlier(rows, history, columns[f"tip_out_{s}"], FAST) for s in SHIFTED}
+    usual = {f"out_{s}_usual": earlier_mean(rows, history, columns[f"tip_out_{s}"], FAST) for s in SHIFTED}
     columns |= {f"tip_out_{s}_new": columns[f"tip_out_{s}"] - usual[f"out_{s}_usual"] for s in SHIFTED}
     columns |= {
-        name: columns[source] - _earlier(rows, history, columns[source], alpha)
+        name: columns[source] - earlier_mean(rows, history, columns[source], alpha)
         for name, (source, alpha) in _CHANGES.items()
     }
     if not rows.out_is_known:
@@ -87,11 +88,6 @@ def _present_mates(rows: Rows, history: History, tonight: TakePart) -> Columns:
         "tip_rotation_rank": rank_among(rows, tonight.team_game, tonight.minutes, np.nan_to_num(usual)),
         "tip_min_share": np.divide(usual, mates + usual, out=np.full(len(rows), np.nan), where=mates + usual > 0),
     }
-
-
-def _earlier(rows: Rows, history: History, column: np.ndarray, alpha: float) -> np.ndarray:
-    """Weighted mean of a column over the player's earlier games: what his form already holds."""
-    return history.take(history.ewm(history.sort(column[rows.played]), alpha), history.before(rows.player, rows.day))
 
 
 def catalog() -> list[Feature]:

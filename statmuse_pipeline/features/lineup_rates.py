@@ -18,14 +18,14 @@ import numpy as np
 from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
 from statmuse_pipeline.features.rolling import SLOW, History
-from statmuse_pipeline.features.rotation import Members, TakePart, team_sum, usual_stats
+from statmuse_pipeline.features.rotation import Members, TakePart, earlier_mean, team_sum, usual_stats
 from statmuse_pipeline.features.rows import Rows
 
 RESERVE: Mapping[str, float] = {
     "pts": 0.37, "reb": 0.20, "ast": 0.08, "fg3m": 0.04, "stl": 0.03, "blk": 0.024, "tov": 0.048, "pra": 0.65,
     "fga": 0.30, "fg3a": 0.12, "fta": 0.07,
 }  # fmt: skip
-"""What players who usually play less than ROTATION_MINUTES made a minute, 2021-22 to 2023-24."""
+"""What players who usually play less than ROTATION_MINUTES made a minute, 2021-10 to 2024-12."""
 
 MATES = ("pts", "reb", "ast", "fg3m", "tov", "pra", "fga", "fg3a", "fta")
 OPPONENTS = ("pts", "reb", "ast", "stl", "blk", "tov", "fga")
@@ -51,9 +51,10 @@ def lineup_rates(rows: Rows, history: History, members: Members, tonight: TakePa
     listed = np.isin(rows.team_game * span + rows.player, members.team_game[healthy] * span + members.player[healthy])
     present = _mates(rows, tonight.team_game, tonight.usual, own, counted)
     before = _mates(rows, members.team_game[healthy], expected, own, counted & listed)
-    columns = {f"mates_{s}_per_min_new": before[s] - _earlier(rows, history, present[s], at) for s in MATES}
+    earlier = {s: earlier_mean(rows, history, present[s], SLOW) for s in MATES}
+    columns = {f"mates_{s}_per_min_new": before[s] - earlier[s] for s in MATES}
     columns |= {f"opp_{s}_per_min": values for s, values in _opponents(rows, members.team_game[healthy], expected)}
-    tipoff = {f"tip_mates_{s}_per_min_new": present[s] - _earlier(rows, history, present[s], at) for s in MATES}
+    tipoff = {f"tip_mates_{s}_per_min_new": present[s] - earlier[s] for s in MATES}
     tipoff |= {f"tip_opp_{s}_per_min": values for s, values in _opponents(rows, tonight.team_game, tonight.usual)}
     if not rows.out_is_known:
         tipoff = {name: np.where(rows.upcoming, np.nan, values) for name, values in tipoff.items()}
@@ -84,11 +85,6 @@ def _opponents(rows: Rows, team_game: np.ndarray, usual: Columns) -> list[tuple[
         rate = (np.bincount(team_game, usual[s], teams) + reserves * RESERVE[s]) / (minutes + reserves)
         found.append((s, np.where(other >= 0, rate[other], np.nan)))
     return found
-
-
-def _earlier(rows: Rows, history: History, column: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Slow mean of a column over the player's earlier games, as long as his rates remember."""
-    return history.take(history.ewm(history.sort(column[rows.played]), SLOW), at)
 
 
 def catalog() -> list[Feature]:

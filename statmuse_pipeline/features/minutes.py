@@ -248,8 +248,8 @@ def _with_pregame(
     features: pd.DataFrame,
     seed: int,
     start: MinutesModel | None,
-    remember: Remember = fit_anew,
-    share: float = NETWORK_SHARE,
+    remember: Remember,
+    share: float,
 ) -> pd.DataFrame:
     """Keys and inputs, with the walk-forward forecasts before the day and their sums over mates."""
     inputs = dict.fromkeys((*_TIPOFF_INPUTS, *NETWORK_INPUTS[InformationLevel.TIPOFF], *FEATURE_KEYS, "min"))

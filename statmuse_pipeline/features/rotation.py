@@ -219,6 +219,11 @@ def _since(event: np.ndarray) -> np.ndarray:
     return number - np.maximum.accumulate(np.where(event, number, 0)) + 1.0
 
 
+def earlier_mean(rows: Rows, history: History, column: np.ndarray, alpha: float) -> np.ndarray:
+    """Weighted mean of a column over the player's earlier games: what his form already holds."""
+    return history.take(history.ewm(history.sort(column[rows.played]), alpha), history.before(rows.player, rows.day))
+
+
 def team_sum(rows: Rows, team_game: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Sum of the values over the row's own team game."""
     return np.bincount(team_game, values, len(rows.teams))[rows.team_game]

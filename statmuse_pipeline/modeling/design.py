@@ -7,8 +7,9 @@ The columns were chosen walk-forward, by leaving out and putting back groups of 
 on and at validation: 185 of 254 that were tried stay pregame, and 206 of 314 at tip-off, at no loss in any stat. What
 went: fast means and last-20 means beside slow ones, allowances that are not relative to who played, recent shot volume
 times slow accuracy, rebounds by kind, fouls, products with pace and back-to-backs, and sums of what absent players
-usually make. What came last: the rates of mates and opponents and rates in like games (`features.lineup_rates`), worth
-more than all that went before them since the minutes; the advanced metrics gain little, but in both periods. No gain
+usually make. What came last: the rates of mates and opponents (`features.lineup_rates`) and rates in like games
+(`features.lineup`), without which the RMSE of all stats is 0.22% higher on validation at tip-off and 0.11% before the
+day; the advanced metrics gain little, but in both periods. No gain
 beyond noise, alone and times `usual_pts`: travel, time zones, altitude, density, tip-off hour, winning percentages,
 playoff games, age, a team's last six games, nor how pace, the team's and the opponents' strength differ from those of a
 player's earlier games.

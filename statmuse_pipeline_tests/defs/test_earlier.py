@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +12,7 @@ import pytest
 from statmuse_pipeline.defs.earlier import earlier_models, earlier_sums
 from statmuse_pipeline.defs.pipeline import materialize, sync
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.domain import InformationLevel
+from statmuse_pipeline.domain import InformationLevel, PipelineError
 from statmuse_pipeline.settings import load_settings
 from statmuse_pipeline.warehouse.read import player_games
 from statmuse_pipeline_tests.defs.nights import small_league
@@ -58,6 +59,20 @@ def test_minutes_learn_from_seasons_that_are_not_loaded(workspace: Workspace) ->
         pd.testing.assert_frame_equal(helped.drop(columns=unchanged), alone.drop(columns=unchanged))
         assert materialize(("earlier_seasons",), instance, workspace)
         assert workspace.shelf.receipt("earlier") == receipt
+
+
+def test_what_a_version_without_sums_learned_is_refused_in_words(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        sync(instance, workspace)
+        materialize(("earlier_seasons",), instance, workspace)
+    receipt = workspace.shelf.receipt("earlier")
+    assert receipt is not None
+    outputs = {name: content for name, content in receipt.outputs.items() if "ridge" not in name}
+    monkeypatch.setattr(type(workspace.shelf), "receipt", lambda shelf, name: replace(receipt, outputs=outputs))
+    with pytest.raises(PipelineError, match="another version"):
+        earlier_sums(workspace)
 
 
 def test_the_simulated_league_has_no_earlier_seasons(workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -33,14 +34,18 @@ def apart(one: dict[int, float], other: dict[int, float]) -> float:
     return sum((math.sqrt(one.get(p, 0)) - math.sqrt(other.get(p, 0))) ** 2 for p in {*one, *other})
 
 
-def test_the_minutes_with_like_mates_equal_a_slow_recomputation(small_league: League) -> None:
-    games = small_league.player_games
-    games = games[games["game_date"] < "2024-01-01"]
-    table = build_features(games, small_league.games, small_league.players)
+def some_games(games: pd.DataFrame, league: League, seed: int) -> Iterator[tuple[pd.Series, pd.DataFrame]]:
+    """Four rows of the feature table, each with the games that its player had played before."""
+    table = build_features(games, league.games, league.players)
     counted = table[(table["games_before"] >= 20) & (table["min_ewm_03"] > 10)]
-    for _, row in counted.sample(4, random_state=1).iterrows():
+    for _, row in counted.sample(4, random_state=seed).iterrows():
         mine = games[(games["player_id"] == row["player_id"]) & (games["game_date"] < row["game_date"])]
-        mine = mine[mine["min"] > 0].sort_values("game_date")
+        yield row, mine[mine["min"] > 0].sort_values("game_date")
+
+
+def test_the_minutes_with_like_mates_equal_a_slow_recomputation(small_league: League) -> None:
+    games = small_league.player_games[small_league.player_games["game_date"] < "2024-01-01"]
+    for row, mine in some_games(games, small_league, seed=1):
         tonight = mates(games, row)
         weights, minutes = [], []
         for ago, (_, game) in enumerate(reversed(list(mine.iterrows())), start=1):
@@ -53,13 +58,8 @@ def test_the_minutes_with_like_mates_equal_a_slow_recomputation(small_league: Le
 
 
 def test_the_gain_of_a_rate_equals_a_slow_recomputation(small_league: League) -> None:
-    games = small_league.player_games
-    games = games[games["game_date"] < "2024-01-01"]
-    table = build_features(games, small_league.games, small_league.players)
-    counted = table[(table["games_before"] >= 20) & (table["min_ewm_03"] > 10)]
-    for _, row in counted.sample(4, random_state=3).iterrows():
-        mine = games[(games["player_id"] == row["player_id"]) & (games["game_date"] < row["game_date"])]
-        mine = mine[mine["min"] > 0].sort_values("game_date")
+    games = small_league.player_games[small_league.player_games["game_date"] < "2024-01-01"]
+    for row, mine in some_games(games, small_league, seed=3):
         tonight = mates(games, row)
         recent = 0.95 ** np.arange(len(mine), 0, -1)
         near = np.array([math.exp(-apart(tonight, mates(games, game)) / 150.0) for _, game in mine.iterrows()])
