@@ -6,6 +6,7 @@ comes from models that knew what was known then, and nothing of what they are sc
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import pandas as pd
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, MINIMUM_HISTORY, InformationLevel
 from statmuse_pipeline.features.roster import LISTED, ROSTER_COLUMNS
+from statmuse_pipeline.kept_fits import Files, Remember, fit_anew
 from statmuse_pipeline.modeling.absence import AbsenceModel
 from statmuse_pipeline.modeling.playing_time import UNSETTLED, USUAL, MinutesShape, class_of, minutes_forecasts
 
@@ -40,13 +42,16 @@ def refit_periods(days: pd.Series, first: pd.Timestamp) -> list[Period]:
     return list(pairwise([*starts, later.max() + pd.Timedelta(days=1)]))
 
 
-def backtest_absences(members: pd.DataFrame, first: pd.Timestamp, seed: int) -> pd.DataFrame:
+def backtest_absences(
+    members: pd.DataFrame, first: pd.Timestamp, seed: int, remember: Remember = fit_anew
+) -> pd.DataFrame:
     """P(plays) of every member from `first` on, each from a fit on the days before the month's first.
 
     Args:
         members: of `features.roster.roster_features`, in any order, with LISTED where that is known.
         first: the first day that is asked about; earlier ones get NaN.
         seed: of the fits.
+        remember: keeps fits: from one week to the next, those of past months are made from the same games.
 
     Returns:
         p_plays, and p_plays_listed where LISTED is there, aligned with `members`; NaN for who has no earlier game.
@@ -62,8 +67,13 @@ def backtest_absences(members: pd.DataFrame, first: pd.Timestamp, seed: int) -> 
 
     def say(period: Period, name: str) -> pd.DataFrame:
         start, end = period
-        now = members[(day >= start) & (day < end)]
-        model = AbsenceModel.fit(members[day < start], kinds[name], seed)
+        now, before = members[(day >= start) & (day < end)], members[day < start]
+
+        def fit() -> Files:
+            return AbsenceModel.fit(before, kinds[name], seed).to_bytes()
+
+        made_from = _made_from(before, ("played", *kinds[name]), name, seed)
+        model = AbsenceModel.from_bytes(remember(_name_of(name, start, first), made_from, fit))
         return pd.DataFrame({name: model.p_plays(now)}, index=now.index)
 
     said = _side_by_side(say, refit_periods(day, first), list(kinds))
@@ -71,7 +81,9 @@ def backtest_absences(members: pd.DataFrame, first: pd.Timestamp, seed: int) -> 
     return pd.concat([pd.concat([nothing, *parts]) for parts in said], axis=1).reindex(members.index)
 
 
-def backtest_minutes(features: pd.DataFrame, first: pd.Timestamp, seed: int) -> pd.DataFrame:
+def backtest_minutes(
+    features: pd.DataFrame, first: pd.Timestamp, seed: int, remember: Remember = fit_anew
+) -> pd.DataFrame:
     """What was said of the minutes of the rows that count from `first` on, and what came of it.
 
     Args:
@@ -79,6 +91,7 @@ def backtest_minutes(features: pd.DataFrame, first: pd.Timestamp, seed: int) -> 
             `modeling.playing_time.UNSETTLED`, in any order.
         first: the first day that is asked about.
         seed: of the fits.
+        remember: as for `backtest_absences`.
 
     Returns:
         One row a player-game and level, in the order of level and time: game_id, player_id, split, min, what
@@ -90,17 +103,36 @@ def backtest_minutes(features: pd.DataFrame, first: pd.Timestamp, seed: int) -> 
     """
 
     # A copy of some hundred columns for every fit would take longer than the fit.
-    inputs = dict.fromkeys((*_KEYS, "min", "games_before", *EXPECTED_MINUTES.values(), *UNSETTLED))
-    rows = features[list(inputs)]
+    inputs = tuple(dict.fromkeys(("min", *EXPECTED_MINUTES.values(), USUAL, *UNSETTLED)))
+    rows = features[list(dict.fromkeys((*_KEYS, "games_before", *inputs)))]
     day, counts = rows["game_date"], (rows["min"] > 0) & (rows["games_before"] >= MINIMUM_HISTORY)
 
     def say(period: Period, level: InformationLevel) -> pd.DataFrame:
         start, end = period
         now = rows[(day >= start) & (day < end) & counts & rows[EXPECTED_MINUTES[level]].notna()]
-        return _minutes_said(MinutesShape.fit(rows[day < start], level, seed), now.reset_index(drop=True))
+        before = rows[day < start]
+
+        def fit() -> Files:
+            return MinutesShape.fit(before, level, seed).to_bytes()
+
+        made_from = _made_from(before, inputs, level.value, seed)
+        shape = MinutesShape.from_bytes(remember(_name_of(level.value, start, first), made_from, fit))
+        return _minutes_said(shape, now.reset_index(drop=True))
 
     said = _side_by_side(say, refit_periods(day, first), list(InformationLevel))
     return pd.concat([part for parts in said for part in parts], ignore_index=True)
+
+
+def _made_from(rows: pd.DataFrame, columns: Sequence[str], kind: str, seed: int) -> str:
+    """Fingerprint of everything that goes into a fit on these rows."""
+    digest = hashlib.sha256(f"{kind} {seed} {','.join(columns)}".encode())
+    digest.update(rows[list(columns)].to_numpy(np.float64).tobytes())
+    return digest.hexdigest()
+
+
+def _name_of(kind: str, start: pd.Timestamp, first: pd.Timestamp) -> str:
+    """The first fit begins on another day whenever the split moves: it takes the place of the one before."""
+    return f"{kind}-first" if start == first else f"{kind}-{start:%Y-%m}"
 
 
 def _side_by_side(

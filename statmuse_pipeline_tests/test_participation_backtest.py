@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError
 from statmuse_pipeline.features.roster import LISTED, ROSTER_COLUMNS
+from statmuse_pipeline.kept_fits import Files
 from statmuse_pipeline.modeling.absence import AbsenceModel
 from statmuse_pipeline.modeling.playing_time import LONGEST, UNSETTLED, MinutesShape, minutes_forecasts
 from statmuse_pipeline.participation_backtest import backtest_absences, backtest_minutes, refit_periods
@@ -98,6 +101,56 @@ def test_a_list_of_injuries_makes_a_second_probability() -> None:
     assert said["p_plays_listed"].notna().sum() == (table["game_date"] >= FIRST).sum()
 
 
+class Shelved:
+    """A `Remember` in memory that tells which fits it had to make."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Files] = {}
+        self.made: list[str] = []
+
+    def __call__(self, name: str, inputs: str, make: Callable[[], Files]) -> Files:
+        if (name, inputs) not in self.kept:
+            self.kept[name, inputs] = make()
+            self.made.append(name)
+        return self.kept[name, inputs]
+
+
+def test_a_later_week_makes_no_fit_of_a_month_that_is_over_again() -> None:
+    shelf, table = Shelved(), members().assign(**{LISTED: 0.0})
+    until = table["game_date"] < pd.Timestamp("2024-03-08")
+    backtest_absences(table[until], FIRST, 1, shelf)
+    assert sorted(shelf.made) == sorted(
+        f"{kind}-{month}" for kind in ("p_plays", "p_plays_listed") for month in ("first", "2024-02", "2024-03")
+    )
+    shelf.made.clear()
+    pd.testing.assert_frame_equal(backtest_absences(table, FIRST, 1, shelf), backtest_absences(table, FIRST, 1))
+    assert shelf.made == []
+    # The split moves with the games: the first fit, which begins on another day, is the only new one.
+    backtest_absences(table, FIRST + pd.Timedelta(days=3), 1, shelf)
+    assert sorted(shelf.made) == ["p_plays-first", "p_plays_listed-first"]
+
+
+@pytest.mark.parametrize("column", ["played", "usual_min", "missed", "age"])
+def test_a_corrected_game_makes_the_fits_after_it_anew(column: str) -> None:
+    shelf, table = Shelved(), members()
+    backtest_absences(table, FIRST, 1, shelf)
+    shelf.made.clear()
+    corrected = table["game_date"] == pd.Timestamp("2024-02-05")
+    mended = table.assign(**{column: table[column].mask(corrected, 1 - table[column])})
+    pd.testing.assert_frame_equal(backtest_absences(mended, FIRST, 1, shelf), backtest_absences(mended, FIRST, 1))
+    assert shelf.made == ["p_plays-2024-03"]
+
+
+def test_shapes_of_minutes_are_kept_too() -> None:
+    shelf, table = Shelved(), player_games()
+    backtest_minutes(table, FIRST, 1, shelf)
+    assert len(shelf.made) == 6
+    shelf.made.clear()
+    mended = table.assign(min=table["min"].mask(table["game_date"] == pd.Timestamp("2024-02-05"), 3.0))
+    pd.testing.assert_frame_equal(backtest_minutes(mended, FIRST, 1, shelf), backtest_minutes(mended, FIRST, 1))
+    assert sorted(shelf.made) == ["pregame-2024-03", "tipoff-2024-03"]
+
+
 def test_nothing_is_said_where_there_is_nothing_to_learn_from() -> None:
     with pytest.raises(PipelineError, match="Only 0 members"):
         backtest_absences(members(), DAYS[0], seed=1)
@@ -113,7 +166,8 @@ def test_minutes_of_a_month_are_said_by_the_shape_of_the_days_before_it() -> Non
     assert set(said["split"]) == {"validation", "test"}
     level = InformationLevel.TIPOFF
     march = asked[asked["game_date"] >= pd.Timestamp("2024-03-01")]
-    shape = MinutesShape.fit(table[table["game_date"] < pd.Timestamp("2024-03-01")], level, seed=1)
+    fitted = MinutesShape.fit(table[table["game_date"] < pd.Timestamp("2024-03-01")], level, seed=1)
+    shape = MinutesShape.from_bytes(fitted.to_bytes())
     told = minutes_forecasts(shape.distribution(march), march["min_ewm_10"], np.ones(len(march)))
     own = said[(said["level"] == level.value) & said["player_id"].isin(march["player_id"])]
     for name in ("mean", "lo80", "hi80", "limited", "extended"):

@@ -1,7 +1,5 @@
 """Leak-free features, one Parquet file a season."""
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +7,14 @@ import dagster as dg
 
 from statmuse_pipeline.defs.earlier import earlier_minutes_version, earlier_models, earlier_seasons
 from statmuse_pipeline.defs.ingest import OWNERS
+from statmuse_pipeline.defs.kept_fits import keeping
 from statmuse_pipeline.defs.metadata import column_schema, markdown_table
 from statmuse_pipeline.defs.partitions import EARLIER_SEASONS, ONE_RUN, SEASONS
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.receipts import Shelf
-from statmuse_pipeline.versions import code_version, fingerprint, library_versions
+from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from statmuse_pipeline.features.minutes import Files
 
 
 @dg.asset(
@@ -93,32 +89,8 @@ def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFr
         before.append(pd.read_parquet(workspace.shelf.folder(f"features/{label}") / "features.parquet"))
     forecast = [feature.name for feature in catalog()]
     table = pd.concat([*(rows.drop(columns=forecast) for rows in before), fresh], ignore_index=True)
-    return add_minutes_forecasts(
-        table, workspace.settings.seed, earlier_models(workspace), partial(_remembered_fit, workspace.shelf)
-    )
-
-
-def _remembered_fit(shelf: Shelf, fit: str, inputs: str, make: "Callable[[], Files]") -> "Files":
-    """The files of a fit of minutes as they lie on the shelf, made anew where they were made from something else."""
-    name = f"minutes/{fit}"
-    wanted = fingerprint(
-        {
-            "inputs": inputs,
-            "code": code_version("features/minutes.py", "features/networks.py"),
-            "libraries": library_versions(),
-        }
-    )
-    receipt = shelf.receipt(name)
-    if receipt is None or receipt.inputs != wanted:
-
-        def write(folder: Path) -> dict[str, Any]:
-            for file, content in make().items():
-                (folder / file).write_bytes(content)
-            return {}
-
-        shelf.put(name, wanted, write)
-    receipt = shelf.require(name, made_by="statmuse train")
-    return {file: (shelf.folder(name) / file).read_bytes() for file in receipt.outputs}
+    remember = keeping(workspace.shelf, "minutes", "features/minutes.py", "features/networks.py")
+    return add_minutes_forecasts(table, workspace.settings.seed, earlier_models(workspace), remember)
 
 
 def features_version(workspace: Workspace, season: str) -> str:

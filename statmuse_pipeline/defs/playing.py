@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statmuse_pipeline.defs.injuries import raw_transactions, with_ids
+from statmuse_pipeline.defs.kept_fits import keeping
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import InformationLevel
 from statmuse_pipeline.receipts import Receipt
@@ -17,6 +18,7 @@ from statmuse_pipeline.versions import code_version, fingerprint
 if TYPE_CHECKING:
     import pandas as pd
 
+    from statmuse_pipeline.kept_fits import Remember
     from statmuse_pipeline.modeling.absence import AbsenceModel
     from statmuse_pipeline.modeling.playing_time import MinutesShape
     from statmuse_pipeline.participation import ParticipationModels
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 PLAYING = "playing_time"
 """`<data>/playing_time/`: models for tonight, fitted on all games; and what earlier fits said of validation and
 test, refitted every month."""
+
+_MODELS = ("modeling/absence.py", "modeling/playing_time.py", "modeling/distribution.py")
+"""What fits are made by."""
 
 PLAIN, LISTED = "plain", "listed"
 """Models of absences that know box scores alone, and also under which status a player is listed."""
@@ -51,10 +56,8 @@ def fit_playing_time(
             },
             "transactions": None if transactions is None else content_hash(transactions),
             "code": code_version(
+                *_MODELS,
                 "features/roster.py",
-                "modeling/absence.py",
-                "modeling/playing_time.py",
-                "modeling/distribution.py",
                 "participation_backtest.py",
                 "defs/playing.py",
                 "defs/injuries.py",
@@ -65,10 +68,11 @@ def fit_playing_time(
     )
     receipt = workspace.shelf.receipt(PLAYING)
     if receipt is None or receipt.inputs != wanted:
+        remember = keeping(workspace.shelf, "playing_time_fits", *_MODELS)
 
         def write(folder: Path) -> dict[str, Any]:
             members = roster_members(workspace, facts, transactions)
-            return _fit(folder, members, dataset_rows(), facts, workspace.settings.seed)
+            return _fit(folder, members, dataset_rows(), facts, workspace.settings.seed, remember)
 
         receipt = workspace.shelf.put(PLAYING, wanted, write)
     return receipt
@@ -96,7 +100,7 @@ def roster_members(workspace: Workspace, facts: Mapping[str, Any], transactions:
 
 
 def _fit(
-    folder: Path, members: pd.DataFrame, rows: pd.DataFrame, facts: Mapping[str, Any], seed: int
+    folder: Path, members: pd.DataFrame, rows: pd.DataFrame, facts: Mapping[str, Any], seed: int, remember: Remember
 ) -> dict[str, Any]:
     """Models of all games into the folder, and what earlier fits said of the members and minutes since validation."""
     import pandas as pd
@@ -105,10 +109,10 @@ def _fit(
 
     first = pd.Timestamp(facts["validation_from"])
     known_of = members[members["usual_min"].notna()]
-    said = backtest_absences(members, first, seed).reindex(known_of.index)
+    said = backtest_absences(members, first, seed, remember).reindex(known_of.index)
     kept = known_of[["game_id", "player_id", "split", "played", "missed"]].join(said)
     kept.to_parquet(folder / "members.parquet", index=False)
-    backtest_minutes(rows, first, seed).to_parquet(folder / "minutes.parquet", index=False)
+    backtest_minutes(rows, first, seed, remember).to_parquet(folder / "minutes.parquet", index=False)
     tonight = _models(members, rows, seed)
     shapes = {level.value: shape for level, shape in tonight.shapes.items()}
     parts: dict[str, AbsenceModel | MinutesShape] = {PLAIN: tonight.plain, **shapes}

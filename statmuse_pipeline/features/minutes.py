@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +20,7 @@ from statmuse_pipeline.domain import ROTATION_MINUTES, InformationLevel, Pipelin
 from statmuse_pipeline.features.blocks import block_features
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Feature
 from statmuse_pipeline.features.networks import NetworkBag
+from statmuse_pipeline.kept_fits import Files, Remember, fit_anew
 
 _PREGAME_INPUTS = (
     "min_last", "min_regulation_last", "min_ewm_50", "min_ewm_10", "min_ewm_03", "min_mean_5", "min_mean_20",
@@ -204,16 +205,6 @@ class MinutesModel:
 
 def _inputs(features: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     return features[list(columns)].to_numpy(np.float32)
-
-
-Files = dict[str, bytes]
-Remember = Callable[[str, str, Callable[[], Files]], Files]
-"""(name of a fit, fingerprint of all it is made from, how) -> what it gives, or gave before for that fingerprint."""
-
-
-def fit_anew(name: str, inputs: str, make: Callable[[], Files]) -> Files:
-    """A `Remember` that remembers nothing."""
-    return make()
 
 
 def add_minutes_forecasts(
