@@ -75,11 +75,11 @@ def test_what_is_served_is_the_prior_plus_the_shrunken_ensemble(
     telling_rows: pd.DataFrame, telling_model: PlayerModel
 ) -> None:
     after = rows_of(telling_rows, 101, "test")
-    pregame = after["prior_pts_pregame"].to_numpy()
-    means = telling_model.means(after, Stat.PTS, pregame)
+    pregame = after["prior_pra_pregame"].to_numpy()
+    means = telling_model.means(after, Stat.PRA, pregame)
     assert tuple(means.columns) == MODEL_COLUMNS
     assert means.index.equals(after.index)
-    served, strength = telling_model.stats[Stat.PTS].served, CONFIG.strengths[Stat.PTS]
+    served, strength = telling_model.stats[Stat.PRA].served, CONFIG.strengths[Stat.PRA]
     expected = pregame + served.shrinkage / strength * (means[served.ensemble] - pregame)
     np.testing.assert_allclose(means["served"], expected, atol=1e-9)
     vote = means[list(FAMILIES)].mean(axis=1)
