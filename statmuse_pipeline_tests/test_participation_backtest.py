@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, PipelineError
 from statmuse_pipeline.features.roster import LISTED, ROSTER_COLUMNS
-from statmuse_pipeline.kept_fits import Files
 from statmuse_pipeline.modeling.absence import AbsenceModel
 from statmuse_pipeline.modeling.playing_time import LONGEST, UNSETTLED, MinutesShape, minutes_forecasts
 from statmuse_pipeline.participation_backtest import backtest_absences, backtest_minutes, refit_periods
+from statmuse_pipeline_tests.shelved import Shelved
 
 FIRST = pd.Timestamp("2024-01-20")
 TURN = pd.Timestamp("2024-02-10")
@@ -99,20 +97,6 @@ def test_a_list_of_injuries_makes_a_second_probability() -> None:
     said = backtest_absences(table, FIRST, seed=1)
     assert list(said) == ["p_plays", "p_plays_listed"]
     assert said["p_plays_listed"].notna().sum() == (table["game_date"] >= FIRST).sum()
-
-
-class Shelved:
-    """A `Remember` in memory that tells which fits it had to make."""
-
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], Files] = {}
-        self.made: list[str] = []
-
-    def __call__(self, name: str, inputs: str, make: Callable[[], Files]) -> Files:
-        if (name, inputs) not in self.kept:
-            self.kept[name, inputs] = make()
-            self.made.append(name)
-        return self.kept[name, inputs]
 
 
 def test_a_later_week_makes_no_fit_of_a_month_that_is_over_again() -> None:

@@ -56,12 +56,13 @@ DEFAULT_STRENGTHS: Mapping[Stat, float] = {
 """How much of a player's members counts in the ensembles, the rest being the prior's vote; also the largest shrinkage
 that may be served. At these voting gained two standard errors or more on games before 2025, by members refitted every
 month or two on the games before (walk-forward, October 2023 on): squared error of PTS -.021%, REB -.011%, STL -.06%,
-TOV -.10%, PRA -.043%. At 1 every stat loses, by .1 to .5%.
+TOV -.10%, PRA -.043%. At 1 every stat loses, by .06 to .5%.
 
 That was with the prior of then. With one that knows company and earlier seasons there is less to find: in the same way
 PTS -.027% (2.6 standard errors), AST -.026% at .1 (2.4), TOV -.067 (2.1), PRA -.056 (2.5), REB -.006 (1.2), STL -.016
 (1.3); when members serve a third of a year AST -.029% at .1 (2.6), TOV -.033 at .15 (2.2), PRA -.015 at .05 (2.6), and
-the rest nothing sure. Other strengths changed no ratio by more than 0.0003, and so these stay.
+the rest nothing sure. Two such sets moved the RMSE ratios of PTS, REB, AST, FG3M and PRA on test by 0.0001, so
+these stay.
 """
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from statmuse_pipeline.features.minutes import (
 )
 from statmuse_pipeline.features.table import build_features, columns_at, feature_catalog
 from statmuse_pipeline_tests.features.leagues import DAY, League, real_season
+from statmuse_pipeline_tests.shelved import Shelved
 
 
 @pytest.mark.parametrize("level", list(InformationLevel))
@@ -169,24 +169,16 @@ def test_on_real_games_the_season_before_helps_above_all_before_the_first_fit(
 
 def test_fits_are_remembered_until_what_they_learn_from_changes(small_league: League) -> None:
     table = build_features(*small_league)
-    kept: dict[tuple[str, str], dict[str, bytes]] = {}
-    made: list[str] = []
-
-    def remember(name: str, inputs: str, make: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
-        if (name, inputs) not in kept:
-            made.append(name)
-            kept[name, inputs] = make()
-        return kept[name, inputs]
-
-    first = add_minutes_forecasts(table, 3, remember=remember)
-    assert made
+    shelf = Shelved()
+    first = add_minutes_forecasts(table, 3, remember=shelf)
+    assert shelf.made
     pd.testing.assert_frame_equal(first, add_minutes_forecasts(table, 3), check_exact=True)
-    made.clear()
-    pd.testing.assert_frame_equal(first, add_minutes_forecasts(table, 3, remember=remember), check_exact=True)
-    assert made == []
+    shelf.made.clear()
+    pd.testing.assert_frame_equal(first, add_minutes_forecasts(table, 3, remember=shelf), check_exact=True)
+    assert shelf.made == []
     # One minute more in the first game with a history: every fit has learned from it.
     row = table.index[(table["games_before"] > 0) & (table["min"] > 0)][0]
     corrected = table.assign(min=table["min"] + (table.index == row))
-    again = add_minutes_forecasts(corrected, 3, remember=remember)
-    assert sorted(made) == sorted({name for name, _ in kept})
+    again = add_minutes_forecasts(corrected, 3, remember=shelf)
+    assert sorted(shelf.made) == sorted({name for name, _ in shelf.kept})
     pd.testing.assert_frame_equal(again, add_minutes_forecasts(corrected, 3), check_exact=True)
