@@ -10,6 +10,7 @@ import pandas as pd
 
 from statmuse_pipeline.domain import InformationLevel, Stat, prior_column
 from statmuse_pipeline.features.minutes import MinutesModel, forecast_minutes
+from statmuse_pipeline.features.squads import Squads
 from statmuse_pipeline.forecasting import Aims, Calibrator, Forecasts, Width, make_forecasts
 from statmuse_pipeline.modeling.player_model import PlayerModel
 from statmuse_pipeline.modeling.prior import PooledPrior
@@ -53,6 +54,7 @@ def forecast_upcoming(
     models: ServedModels,
     levels: Mapping[str, InformationLevel],
     stats: Sequence[Stat] = tuple(Stat),
+    squads: Squads | None = None,
 ) -> Forecasts:
     """Forecasts of every player and stat, each game at the level at which it may be.
 
@@ -63,12 +65,13 @@ def forecast_upcoming(
         models: what to forecast with.
         levels: game_id -> information level.
         stats: which stats.
+        squads: that hold the rows; not needed where no network of minutes attends.
 
     Returns:
         `forecasting.Forecasts`; `model` is "player" where a player's own model of the stat was asked, else "prior".
         Players of whom nothing is known have no forecast.
     """
-    slate = add_priors(forecast_minutes(rows, models.minutes), models.priors).assign(split=UPCOMING)
+    slate = add_priors(forecast_minutes(rows, models.minutes, squads), models.priors).assign(split=UPCOMING)
     slate = _with_residuals(slate, earlier)
     at = slate["game_id"].map(levels)
     parts = [

@@ -11,7 +11,9 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _SHARED = ("domain.py", "contracts.py", "standardizer.py")
-_LIBRARIES = ("numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnx", "onnxruntime", "optuna", "pyarrow")
+_LIBRARIES = (
+    "numpy", "pandas", "scikit-learn", "xgboost-cpu", "onnx", "onnxruntime", "optuna", "pyarrow", "jax", "optax",
+)  # fmt: skip
 
 
 def fingerprint(inputs: Mapping[str, object]) -> str:

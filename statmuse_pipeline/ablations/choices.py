@@ -62,6 +62,10 @@ def _networks_alone(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return add_minutes_forecasts(features, seed, share=1.0)
 
 
+def _columns_alone(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return features.assign(tip_exp_min=features["tip_exp_min_columns"])
+
+
 def _moving_average(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min_ewm_10"]))
 
@@ -79,6 +83,8 @@ _COMPANY = ("usual_*mates_*_new", "usual_*opponents_*", "minutes?like_*_gain")
 _ABSENCES = ("*tip_*",)
 
 CHOICES: tuple[Choice, ...] = (
+    Choice("minutes", "no attention", "minutes without features/attention.py, which serves from the third season on",
+           prepare=_columns_alone),
     Choice("minutes", "no earlier seasons", "minutes learned from the seasons that are forecast alone",
            prepare=add_minutes_forecasts, slow=True),
     Choice("minutes", "no earlier seasons, pregame", "minutes learned from the seasons that are forecast alone",

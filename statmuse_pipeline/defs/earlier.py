@@ -1,5 +1,6 @@
 """The asset of seasons that are only learned from: they lie before those that are loaded, forecast and judged."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,15 @@ from statmuse_pipeline.versions import code_version, fingerprint
 if TYPE_CHECKING:
     import pandas as pd
 
+    from statmuse_pipeline.features.attention import Lesson
     from statmuse_pipeline.features.minutes import MinutesModel
     from statmuse_pipeline.modeling.ridge import RidgeSums
     from statmuse_pipeline.sources.archive import ArchiveSource
 
 EARLIER = "earlier"
+
+_LESSON = "tipoff-lesson.npz"
+"""Player-games of those seasons, which attending networks learn from beside newer ones."""
 
 
 @dg.asset(group_name="features", kinds={"xgboost"}, owners=OWNERS)
@@ -66,13 +71,18 @@ def _archive(workspace: Workspace) -> "ArchiveSource | None":
 
 def _learn(workspace: Workspace, archive: "ArchiveSource", seasons: tuple[str, ...], folder: Path) -> int:
     """Writes what those seasons teach; from how many player-games."""
-    from statmuse_pipeline.features.minutes import add_minutes_forecasts, learn_earlier
+    from statmuse_pipeline.features.attended import lesson_of
+    from statmuse_pipeline.features.minutes import NETWORK_INPUTS, add_minutes_forecasts, learn_earlier
+    from statmuse_pipeline.features.squads import build_squads
     from statmuse_pipeline.features.table import build_features
     from statmuse_pipeline.modeling.prior import learn_sums
 
     seed = workspace.settings.seed
+    player_games, games, players = _loaded(workspace, archive, seasons)
     # Walk-forward within those seasons, too: a ridge must learn from minutes that were forecast, not fitted.
-    features = add_minutes_forecasts(build_features(*_loaded(workspace, archive, seasons)), seed)
+    features = add_minutes_forecasts(build_features(player_games, games, players), seed)
+    lesson = lesson_of(features, build_squads(player_games, players), NETWORK_INPUTS[InformationLevel.TIPOFF])
+    (folder / _LESSON).write_bytes(lesson.to_bytes())
     for level, model in learn_earlier(features, seed).items():
         for name, content in model.to_bytes().items():
             (folder / f"{level.value}-{name}").write_bytes(content)
@@ -128,8 +138,22 @@ def earlier_sums(workspace: Workspace) -> "dict[InformationLevel, RidgeSums]":
     return {level: RidgeSums.from_bytes((folder / _sums_file(level)).read_bytes()) for level in InformationLevel}
 
 
+def earlier_lesson(workspace: Workspace) -> "tuple[str, Callable[[], Lesson]] | None":
+    """Content hash of the player-games of `earlier_seasons`, and what reads them; None where there are none."""
+    outputs = _outputs(workspace)
+    if _LESSON not in outputs:
+        return None
+
+    def read() -> "Lesson":
+        from statmuse_pipeline.features.attention import Lesson
+
+        return Lesson.from_bytes((workspace.shelf.folder(EARLIER) / _LESSON).read_bytes())
+
+    return outputs[_LESSON], read
+
+
 def earlier_minutes_version(workspace: Workspace) -> dict[str, str]:
-    """Content hashes of the minutes models of `earlier_seasons`: all of it that features rest on."""
+    """Content hashes of what minutes learn from in `earlier_seasons`: all of it that features rest on."""
     sums = {_sums_file(level) for level in InformationLevel}
     return {name: content for name, content in _outputs(workspace).items() if name not in sums}
 
@@ -145,11 +169,12 @@ def read_minutes_models(folder: Path) -> "dict[InformationLevel, MinutesModel]":
     Raises:
         PipelineError: when they are another version's.
     """
+    from statmuse_pipeline.features import attended
     from statmuse_pipeline.features.minutes import FILES, MinutesModel
 
     models = {}
     for level in InformationLevel:
-        files = {name: folder / f"{level.value}-{name}" for name in FILES}
+        files = {name: folder / f"{level.value}-{name}" for name in (*FILES, attended.FILE)}
         models[level] = MinutesModel.from_bytes(
             {name: file.read_bytes() for name, file in files.items() if file.exists()}
         )

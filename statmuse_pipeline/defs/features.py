@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from statmuse_pipeline.defs.earlier import earlier_minutes_version, earlier_models, earlier_seasons
+from statmuse_pipeline.defs.earlier import earlier_lesson, earlier_minutes_version, earlier_models, earlier_seasons
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.kept_fits import keeping
 from statmuse_pipeline.defs.metadata import column_schema, markdown_table
@@ -15,6 +15,14 @@ from statmuse_pipeline.versions import code_version, fingerprint
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from statmuse_pipeline.features.attended import Attending
+    from statmuse_pipeline.features.attention import AttentionNetwork
+
+_FITS = "minutes"
+"""Folder of the fits of minutes on the shelf."""
+
+_FIT_BY = ("features/minutes.py", "features/networks.py", "features/attended.py", "features/attention.py")
 
 
 @dg.asset(
@@ -77,20 +85,48 @@ def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFr
     from statmuse_pipeline.features.table import build_features
     from statmuse_pipeline.warehouse import read
 
-    fresh = build_features(
-        read.player_games(workspace.engine, seasons),
-        read.games(workspace.engine, seasons),
-        read.players(workspace.engine),
-        seasons=seasons[known:],
-    )
+    player_games, players = read.player_games(workspace.engine, seasons), read.players(workspace.engine)
+    fresh = build_features(player_games, read.games(workspace.engine, seasons), players, seasons=seasons[known:])
     before = []
     for label in seasons[:known]:
         workspace.shelf.require(f"features/{label}", made_by="statmuse train")
         before.append(pd.read_parquet(workspace.shelf.folder(f"features/{label}") / "features.parquet"))
     forecast = [feature.name for feature in catalog()]
     table = pd.concat([*(rows.drop(columns=forecast) for rows in before), fresh], ignore_index=True)
-    remember = keeping(workspace.shelf, "minutes", "features/minutes.py", "features/networks.py")
-    return add_minutes_forecasts(table, workspace.settings.seed, earlier_models(workspace), remember)
+    return add_minutes_forecasts(
+        table,
+        workspace.settings.seed,
+        earlier_models(workspace),
+        keeping(workspace.shelf, _FITS, *_FIT_BY),
+        attending=_attending(workspace, player_games, players),
+    )
+
+
+def _attending(workspace: Workspace, player_games: "pd.DataFrame", players: "pd.DataFrame") -> "Attending | None":
+    """What attending networks see and learn from; None without earlier seasons or with too few to begin after them."""
+    from statmuse_pipeline.features.attended import ROWS, Attending
+    from statmuse_pipeline.features.squads import build_squads
+
+    lesson = earlier_lesson(workspace)
+    if lesson is None or len(player_games) < ROWS:
+        return None
+    version, read = lesson
+    return Attending(build_squads(player_games, players), read, version)
+
+
+def attention_network(workspace: Workspace, features: "pd.DataFrame") -> "AttentionNetwork | None":
+    """The network that attends in the newest games of the table, as `player_features` left it; None where none does."""
+    from statmuse_pipeline.features.attended import FILE, begins
+    from statmuse_pipeline.features.attention import AttentionNetwork
+
+    if earlier_lesson(workspace) is None:
+        return None
+    starts = begins(features)
+    if not starts:
+        return None
+    name = f"{_FITS}/attention-{starts[-1]}"
+    workspace.shelf.require(name, made_by="statmuse train")
+    return AttentionNetwork.from_bytes((workspace.shelf.folder(name) / FILE).read_bytes())
 
 
 def features_version(workspace: Workspace, season: str) -> str:

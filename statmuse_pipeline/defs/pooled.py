@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from statmuse_pipeline.defs.earlier import EARLIER, earlier_models, earlier_seasons, earlier_sums
+from statmuse_pipeline.defs.features import attention_network
 from statmuse_pipeline.defs.freshness import RENEWED_WEEKLY
 from statmuse_pipeline.defs.ingest import OWNERS
 from statmuse_pipeline.defs.playing import fit_playing_time
@@ -64,6 +65,8 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
                 "calibration",
                 "features/minutes.py",
                 "features/networks.py",
+                "features/attended.py",
+                "features/attention.py",
                 "defs/pooled.py",
             ),
             "earlier": earlier.outputs if (earlier := workspace.shelf.receipt(EARLIER)) else {},
@@ -99,6 +102,8 @@ def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
         for stat, prior in fitted.items():
             (folder / f"prior-{level.value}-{stat.column}.bin").write_bytes(prior.to_bytes())
         minutes = MinutesModel.fit(rows, level, workspace.settings.seed, start=starts.get(level))
+        if level is InformationLevel.TIPOFF:
+            minutes = replace(minutes, attention=attention_network(workspace, rows))
         for name, content in minutes.to_bytes().items():
             (folder / f"{level.value}-{name}").write_bytes(content)
         importance += [prior_importance(fitted.values()), tree_importance(minutes.booster, INPUTS[level], level)]

@@ -27,7 +27,14 @@ from statmuse_pipeline.defs.players import REFITTED, registry_version
 from statmuse_pipeline.defs.playing import PLAYING, read_playing_models
 from statmuse_pipeline.defs.pooled import Pooled
 from statmuse_pipeline.defs.resources import Workspace
-from statmuse_pipeline.defs.upcoming import earlier_rows, rotation_of, served_models, upcoming_features, upcoming_roster
+from statmuse_pipeline.defs.upcoming import (
+    earlier_rows,
+    rotation_of,
+    served_models,
+    upcoming_features,
+    upcoming_roster,
+    upcoming_squads,
+)
 from statmuse_pipeline.domain import Combination
 from statmuse_pipeline.versions import code_version, fingerprint
 
@@ -156,11 +163,14 @@ def _make(
     from statmuse_pipeline.slate.players import slate_players
     from statmuse_pipeline.slate.roster import OUT, levels
 
-    features = upcoming_features(workspace, history, ahead, rows.assign(out=rows["status"] == OUT))
+    told = rows.assign(out=rows["status"] == OUT)
+    features = upcoming_features(workspace, history, ahead, told)
     at = levels(rows, rotation_of(features), night.now)
     players = [int(player) for player in features["player_id"]]
     models = served_models(workspace, players)
-    forecasts = forecast_upcoming(features, earlier_rows(workspace, players, night.day), models, at, workspace.stats)
+    squads = upcoming_squads(workspace, history, ahead, told, models)
+    earlier = earlier_rows(workspace, players, night.day)
+    forecasts = forecast_upcoming(features, earlier, models, at, workspace.stats, squads)
     quoted = [item for item in Combination if (quotes["stat"] == item).any()]
     joints = Pooled.read(workspace).known_joints if quoted else {}
     quotable = Quotable(forecasts, combine(forecasts, joints, quoted))
@@ -168,7 +178,7 @@ def _make(
     lines = price_lines(quotable, market, average_lines(forecasts, features), night.now)
     done = night.now if night.clock == ARCHIVE else workspace.settings.now()
     roster = upcoming_roster(workspace, history, ahead, rows)
-    expected = forecast_minutes(features, models.minutes)
+    expected = forecast_minutes(features, models.minutes, squads)
     playing = forecast_participation(read_playing_models(workspace), roster, rows, expected, at, transactions)
     table = slate_players(rows, features, forecasts, at, _recorded(workspace, players), inputs, done, playing)
     return Slate(night.games, table, lines, inputs, forecasts), done

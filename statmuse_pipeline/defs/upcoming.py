@@ -23,6 +23,7 @@ from statmuse_pipeline.domain import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from statmuse_pipeline.features.squads import Squads
     from statmuse_pipeline.forecasting import Forecasts
     from statmuse_pipeline.modeling.distribution import CountDistribution
     from statmuse_pipeline.serving import ServedModels
@@ -81,10 +82,10 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
     if matchup.out is not None:
         rows = rows.assign(out=rows["player_id"].isin(matchup.out))
     features = upcoming_features(workspace, history, game, rows)
-    earlier = earlier_rows(workspace, [player_id], matchup.date)
+    earlier, models = earlier_rows(workspace, [player_id], matchup.date), served_models(workspace, [player_id])
     made = forecast_upcoming(
-        features, earlier, served_models(workspace, [player_id]), {game["game_id"].iloc[0]: matchup.level},
-        workspace.stats,
+        features, earlier, models, {game["game_id"].iloc[0]: matchup.level}, workspace.stats,
+        upcoming_squads(workspace, history, game, rows, models),
     )  # fmt: skip
     return made.select(players=[player_id])
 
@@ -133,6 +134,26 @@ def upcoming_features(
         "game_id", keep="last"
     )
     return build_features(known, tipoffs, read.players(workspace.engine), rows, only_upcoming=True)
+
+
+def upcoming_squads(
+    workspace: Workspace,
+    history: "pd.DataFrame",
+    games: "pd.DataFrame",
+    rows: "pd.DataFrame",
+    models: "ServedModels",
+) -> "Squads | None":
+    """Whom the players of the games to be played play with; None where no network of the models attends to them.
+
+    Other arguments as `upcoming_features`.
+    """
+    from statmuse_pipeline.features.squads import build_squads
+    from statmuse_pipeline.warehouse import read
+
+    if models.minutes[InformationLevel.TIPOFF].attention is None:
+        return None
+    known = history[history["game_date"] < games["game_date"].min()]
+    return build_squads(known, read.players(workspace.engine), rows, only_upcoming=True)
 
 
 def upcoming_roster(

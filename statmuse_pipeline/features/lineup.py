@@ -57,9 +57,9 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
         tonight: `rotation.take_part(rows, history, members)`.
         wanted: mask of the rows to compute; the others are NaN. Most of a table's time goes here.
     """
-    present = _mates(rows, tonight.team_game, tonight.player, tonight.minutes)
+    present = mates_in(rows, tonight.team_game, tonight.player, tonight.minutes)
     healthy = (members.expected["min"] >= ROTATION_MINUTES) & (members.missed == 0)
-    expected = _mates(rows, members.team_game[healthy], members.player[healthy], members.expected["min"][healthy])
+    expected = mates_in(rows, members.team_game[healthy], members.player[healthy], members.expected["min"][healthy])
     whole = np.bincount(rows.team_game, np.nan_to_num(rows.box["min"]), len(rows.teams))[rows.team_game]
     # Overtime is scaled away: nobody can know of it before.
     minutes = np.nan_to_num(rows.box["min"] * 240 / np.maximum(whole, 240))
@@ -72,7 +72,7 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
     return columns | _smoothed(rows, expected, present, minutes, made, before, wanted)
 
 
-def _mates(rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.ndarray) -> sparse.csr_array:
+def mates_in(rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.ndarray) -> sparse.csr_array:
     """Square roots of usual minutes, [team games, players]: products of two rows are the minutes they share."""
     shape = len(rows.teams), int(rows.player.max()) + 1
     return sparse.csr_array((np.sqrt(minutes), (team_game, player)), shape=shape)

@@ -1,4 +1,8 @@
-"""Forecast of minutes, walk-forward: boosted trees and networks on form, role, schedule and, at tip-off, absences."""
+"""Forecast of minutes, walk-forward: boosted trees and networks on form, role, schedule and, at tip-off, absences.
+
+At tip-off networks that attend to every mate and every earlier game (`attended.py`) have half of the say, where there
+are earlier seasons to learn from.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,13 @@ from threadpoolctl import threadpool_limits
 
 from statmuse_pipeline.contracts import FEATURE_KEYS
 from statmuse_pipeline.domain import ROTATION_MINUTES, InformationLevel, PipelineError
+from statmuse_pipeline.features import attended
+from statmuse_pipeline.features.attended import Attending
+from statmuse_pipeline.features.attention import AttentionNetwork
 from statmuse_pipeline.features.blocks import block_features
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Feature
 from statmuse_pipeline.features.networks import NetworkBag
+from statmuse_pipeline.features.squads import Squads
 from statmuse_pipeline.kept_fits import Files, Remember, fit_anew
 
 _PREGAME_INPUTS = (
@@ -98,10 +106,8 @@ _PARAMETERS = {
     "objective": "reg:squarederror", "tree_method": "hist", "max_bin": 48, "eta": 0.04,
     "subsample": 0.8, "colsample_bytree": 0.4, "lambda": 5.0, "nthread": 1, "verbosity": 0,
 }  # fmt: skip
-_LONGEST = 53.0
-
 FILES = ("minutes.ubj", "networks.npz", "minutes.json")
-"""Names of the files of a model."""
+"""Names of the files that every model has."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +121,14 @@ class MinutesModel:
         booster: the trees.
         networks: the networks.
         share: weight of the networks; the trees have the rest.
+        attention: network that has `attended.SHARE` of the say over both, at tip-off; None where there is none.
     """
 
     level: InformationLevel
     booster: xgb.Booster
     networks: NetworkBag
     share: float = NETWORK_SHARE
+    attention: AttentionNetwork | None = None
 
     @classmethod
     def fit(
@@ -165,24 +173,38 @@ class MinutesModel:
         values = xgb.DMatrix(inputs, label=label, nthread=threads)
         return cls(level, xgb.train(parameters, values, wanted.rounds, xgb_model=start.booster), networks, share)
 
-    def predict(self, features: pd.DataFrame) -> np.ndarray:
-        """Expected minutes of each row, 0 to 53; NaN for players without an earlier game."""
+    def predict(self, features: pd.DataFrame, squads: Squads | None = None) -> np.ndarray:
+        """Expected minutes of each row, 0 to 53; NaN for players without an earlier game.
+
+        Args:
+            features: the rows.
+            squads: that hold the rows; not needed where no network attends.
+
+        Raises:
+            PipelineError: when a network attends and there is nothing that it could attend to.
+        """
         if not len(features):
             return np.array([])
         by_trees = self.booster.inplace_predict(_inputs(features, INPUTS[self.level])).astype(np.float64)
         by_networks = self.networks.predict(_inputs(features, NETWORK_INPUTS[self.level])).astype(np.float64)
         step = (1 - self.share) * by_trees + self.share * by_networks
-        return np.clip(features["min_ewm_10"].to_numpy(np.float64) + step, 0.0, _LONGEST)
+        found = np.clip(features["min_ewm_10"].to_numpy(np.float64) + step, 0.0, attended.LONGEST)
+        if self.attention is None:
+            return found
+        if squads is None:
+            raise PipelineError("This model of minutes attends to mates and earlier games: give it the rows' squads.")
+        return attended.blend(found, features, self.attention, squads)
 
     def to_bytes(self) -> dict[str, bytes]:
-        """`FILES`, which `from_bytes` reads: XGBoost's own format, arrays and JSON."""
+        """`FILES` and perhaps attended.FILE, which `from_bytes` reads: XGBoost's own format, arrays and JSON."""
         facts = {"level": self.level.value, "inputs": list(INPUTS[self.level]), "share": self.share}
         contents = (
             bytes(self.booster.save_raw("ubj")),
             self.networks.to_bytes(),
             json.dumps(facts, sort_keys=True).encode(),
         )
-        return dict(zip(FILES, contents, strict=True))
+        files = dict(zip(FILES, contents, strict=True))
+        return files if self.attention is None else {**files, attended.FILE: self.attention.to_bytes()}
 
     @classmethod
     def from_bytes(cls, files: dict[str, bytes]) -> MinutesModel:
@@ -200,7 +222,10 @@ class MinutesModel:
             raise PipelineError("The minutes model was fitted by another version, on other inputs: fit it again.")
         booster = xgb.Booster({"nthread": _PARAMETERS["nthread"]})
         booster.load_model(bytearray(trees))
-        return cls(level, booster, bag, facts["share"])
+        attention = AttentionNetwork.from_bytes(files[attended.FILE]) if attended.FILE in files else None
+        if attention is not None and attention.columns != NETWORK_INPUTS[level]:
+            raise PipelineError("The minutes model was fitted by another version, on other inputs: fit it again.")
+        return cls(level, booster, bag, facts["share"], attention)
 
 
 def _inputs(features: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
@@ -213,8 +238,9 @@ def add_minutes_forecasts(
     earlier: Mapping[InformationLevel, MinutesModel] | None = None,
     remember: Remember = fit_anew,
     share: float = NETWORK_SHARE,
+    attending: Attending | None = None,
 ) -> pd.DataFrame:
-    """The table with `exp_min_pregame`, `tip_mates_exp_min` and `tip_exp_min`, walk-forward.
+    """The table with `exp_min_pregame`, `tip_mates_exp_min`, `tip_exp_min_columns` and `tip_exp_min`, walk-forward.
 
     Each row is forecast by a fit on earlier days only. Rows before the first fit get the exponentially weighted mean
     of the player's minutes, and so NaN in a first game. The tip-off model also sees the pregame forecast and the sum
@@ -227,11 +253,17 @@ def add_minutes_forecasts(
             fit, and every fit starts from them.
         remember: keeps fits: from one night to the next none is made from anything else.
         share: weight of the networks.
+        attending: for networks that attend, `attended.attend`; without it none do.
     """
     start = earlier or {}
     table = _with_pregame(features, seed, start.get(InformationLevel.PREGAME), remember, share)
     tipoff = _walk_forward(table, InformationLevel.TIPOFF, seed, start.get(InformationLevel.TIPOFF), remember, share)
-    table = table.assign(tip_exp_min=tipoff)
+    table = table.assign(tip_exp_min_columns=tipoff)
+    table = table.assign(
+        tip_exp_min=attended.attend(table, tipoff, NETWORK_INPUTS[InformationLevel.TIPOFF], seed, attending, remember)
+        if attending
+        else tipoff
+    )
     return features.assign(**{feature.name: table[feature.name] for feature in catalog()})
 
 
@@ -262,16 +294,21 @@ def learn_earlier(features: pd.DataFrame, seed: int) -> dict[InformationLevel, M
         return dict(zip(InformationLevel, fits, strict=True))
 
 
-def forecast_minutes(features: pd.DataFrame, models: Mapping[InformationLevel, MinutesModel]) -> pd.DataFrame:
-    """The rows of games to be played with the columns of `add_minutes_forecasts`, from models fitted before them.
+def forecast_minutes(
+    features: pd.DataFrame, models: Mapping[InformationLevel, MinutesModel], squads: Squads | None = None
+) -> pd.DataFrame:
+    """The rows of games to be played with the forecasts of `add_minutes_forecasts`, from models fitted before them.
+
+    All but `tip_exp_min_columns`, which nothing is forecast from.
 
     Args:
         features: of `build_features`, all rows of the games, since a player's minutes depend on his mates'.
         models: one a level.
+        squads: that hold the rows; not needed where no network attends.
     """
     table = features.assign(exp_min_pregame=models[InformationLevel.PREGAME].predict(features))
     table = table.assign(tip_mates_exp_min=_mates_forecast(table))
-    return table.assign(tip_exp_min=models[InformationLevel.TIPOFF].predict(table))
+    return table.assign(tip_exp_min=models[InformationLevel.TIPOFF].predict(table, squads))
 
 
 def _mates_forecast(table: pd.DataFrame) -> np.ndarray:
@@ -347,5 +384,6 @@ def catalog() -> list[Feature]:
     return [
         Feature("exp_min_pregame", PREGAME, "minutes", "expected minutes before the day, walk-forward"),
         Feature("tip_mates_exp_min", TIPOFF, "minutes", "exp_min_pregame of the rotation mates who take part, summed"),
+        Feature("tip_exp_min_columns", TIPOFF, "minutes", "tip_exp_min without networks that attend, for comparison"),
         Feature("tip_exp_min", TIPOFF, "minutes", "expected minutes at tip-off, walk-forward"),
     ]

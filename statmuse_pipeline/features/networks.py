@@ -3,11 +3,6 @@
 Networks sum up many columns smoothly where trees ask few of them for thresholds, and err elsewhere: the mean of both
 is better than either. Each network is scikit-learn's multilayer perceptron (Rumelhart, Hinton and Williams 1986; Adam:
 Kingma and Ba 2015); their mean takes away most of what a single one owes to chance (Breiman 1996).
-
-Networks that weigh each team mate and each earlier game by themselves (attention, Vaswani et al. 2017) were tried.
-Two of them lower the RMSE of minutes at tip-off by another 0.5% (2023-10 to 2024-03), but only when every fit learns
-anew from all ten seasons, two and a half minutes each; taught as these are, by 0.2%. On what players make they find
-nothing that the ridge does not know.
 """
 
 from __future__ import annotations
@@ -80,7 +75,7 @@ class NetworkBag:
             epochs: how often each sees every row.
             start: a bag on the same columns, whose networks learn on.
         """
-        standard = start.standard if start else _standard_of(inputs)
+        standard = start.standard if start else standard_of(inputs, _FARTHEST)
         scaled = standard.transform(inputs)
         found = []
         # On one thread the sums have the same bits whatever the number of cores.
@@ -143,11 +138,11 @@ class NetworkBag:
         return cls(columns, standard, networks)
 
 
-def _standard_of(inputs: Floats) -> Standardizer:
+def standard_of(inputs: Floats, farthest: float) -> Standardizer:
     """Of a column that was never known, nothing is learned: it stays unknown when it becomes known."""
-    fitted = Standardizer.fit(inputs, _FARTHEST)
+    fitted = Standardizer.fit(inputs, farthest)
     location = np.where(np.isfinite(inputs).any(axis=0), fitted.location, np.nan)
-    return Standardizer(location.astype(np.float32), fitted.scale.astype(np.float32), _FARTHEST)
+    return Standardizer(location.astype(np.float32), fitted.scale.astype(np.float32), farthest)
 
 
 def _layers(network: MLPRegressor) -> list[Floats]:

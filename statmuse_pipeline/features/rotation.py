@@ -160,7 +160,7 @@ def _minutes_roles(rows: Rows, history: History, at: np.ndarray) -> Columns:
     """How he was used: rank of his minutes in the team's games, last minutes, quick means."""
     played = rows.played
     minutes = rows.box["min"][played]
-    rank = _rank_in_team(rows.team_game[played], minutes)
+    rank = rank_in_team(rows.team_game[played], minutes)
     ordered = history.sort(minutes)
     ranks = history.sort(rank)
     starts = history.sort((rank <= STARTERS).astype(float))
@@ -181,7 +181,7 @@ def _minutes_roles(rows: Rows, history: History, at: np.ndarray) -> Columns:
     return {name: history.take(values, at) for name, values in figures.items()}
 
 
-def _rank_in_team(team_game: np.ndarray, minutes: np.ndarray) -> np.ndarray:
+def rank_in_team(team_game: np.ndarray, minutes: np.ndarray) -> np.ndarray:
     """1 for the longest minutes of the team game; ties share the better rank."""
     code = team_game * 1000.0 - minutes
     ordered = np.sort(code)

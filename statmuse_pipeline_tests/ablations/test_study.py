@@ -24,7 +24,9 @@ SUMS = "sums"
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
     parts = split_by_date(add_minutes_forecasts(build_features(*made_up_league(teams=8)), seed=3)).parts()
-    return pd.concat([parts[name].assign(split=name) for name in ("train", "validation")], ignore_index=True)
+    rows = pd.concat([parts[name].assign(split=name) for name in ("train", "validation")], ignore_index=True)
+    # As if without networks that attend nothing were known of who is out.
+    return rows.assign(tip_exp_min_columns=rows["exp_min_pregame"])
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,7 @@ def test_with_the_minutes_known_little_error_is_left_and_older_fits_are_told_apa
     tipoff = table[(table["level"] == "tipoff") & (table["stat"] == "PTS")].set_index("name")
     assert tipoff.loc["minutes known", "rmse_diff_hi"] < 0
     assert tipoff.loc["minutes known", "rmse"] < 0.95 * tipoff.loc["released", "rmse"]
+    assert 0 < abs(tipoff.loc["no attention", "rmse_diff"]) < 0.2 * tipoff.loc["released", "rmse"]
     assert 0 < abs(tipoff.loc["every 28 days", "rmse_diff"]) < 0.05 * tipoff.loc["released", "rmse"]
 
 

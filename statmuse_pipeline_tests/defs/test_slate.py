@@ -124,7 +124,7 @@ class Known:
     def __init__(self, values: pd.Series) -> None:
         self.values = values
 
-    def predict(self, rows: pd.DataFrame) -> np.ndarray:
+    def predict(self, rows: pd.DataFrame, squads: None = None) -> np.ndarray:
         keys = pd.MultiIndex.from_frame(rows[["game_id", "player_id"]])
         return self.values.reindex(keys).to_numpy(dtype="float64")
 

@@ -15,7 +15,7 @@ from statmuse_pipeline_tests.features.leagues import DAY, League
 KEYS = ["game_id", "player_id"]
 
 
-def _noise(player_games: pd.DataFrame, on: pd.Timestamp) -> pd.DataFrame:
+def noise_on(player_games: pd.DataFrame, on: pd.Timestamp) -> pd.DataFrame:
     rng = np.random.default_rng(11)
     today = player_games["game_date"] == on
     box = [*BOX_COLUMNS, "pra"]
@@ -30,7 +30,7 @@ def test_no_feature_up_to_a_day_moves_when_the_archive_ends_there_in_noise(
     league: League, features: pd.DataFrame, day: pd.Timestamp
 ) -> None:
     assert (league.player_games["game_date"] == day).any()
-    cut = _noise(league.player_games[league.player_games["game_date"] <= day], on=day)
+    cut = noise_on(league.player_games[league.player_games["game_date"] <= day], on=day)
     games = league.games[league.games["game_date"] <= day]
     again = add_minutes_forecasts(build_features(cut, games, league.players), seed=3)
     columns = [*KEYS, *columns_at(InformationLevel.TIPOFF)]
@@ -38,7 +38,7 @@ def test_no_feature_up_to_a_day_moves_when_the_archive_ends_there_in_noise(
     pd.testing.assert_frame_equal(again[columns], before[columns].reset_index(drop=True), check_exact=True)
 
 
-def _without_some_starters(league: League) -> tuple[pd.DataFrame, pd.DataFrame]:
+def without_some_starters(league: League) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The season up to DAY without four of that day's regulars; and their rows."""
     upto = league.player_games[league.player_games["game_date"] <= DAY]
     today = upto[upto["game_date"] == DAY]
@@ -49,7 +49,7 @@ def _without_some_starters(league: League) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def test_no_pregame_column_moves_when_players_are_taken_out_of_the_day(league: League, features: pd.DataFrame) -> None:
-    fewer, removed = _without_some_starters(league)
+    fewer, removed = without_some_starters(league)
     again = add_minutes_forecasts(build_features(fewer, league.games, league.players), seed=3)
     gone = features.merge(removed[KEYS], on=KEYS, how="left", indicator=True)["_merge"] == "both"
     before = features[(features["game_date"] <= DAY) & ~gone.to_numpy()]
@@ -58,7 +58,7 @@ def test_no_pregame_column_moves_when_players_are_taken_out_of_the_day(league: L
 
 
 def test_tipoff_columns_of_both_teams_move_when_a_regular_is_taken_out(league: League, features: pd.DataFrame) -> None:
-    fewer, removed = _without_some_starters(league)
+    fewer, removed = without_some_starters(league)
     again = add_minutes_forecasts(build_features(fewer, league.games, league.players), seed=3)
     both = again[again["game_date"] == DAY].merge(features, on=KEYS, suffixes=("", "_before"))
     one = removed.iloc[0]

@@ -23,9 +23,9 @@ from statmuse_pipeline_tests.shelved import Shelved
 
 @pytest.mark.parametrize("level", list(InformationLevel))
 def test_a_model_reads_only_columns_of_its_level(level: InformationLevel) -> None:
-    own = "exp_min_pregame" if level is InformationLevel.PREGAME else "tip_exp_min"
-    assert set(INPUTS[level]) <= set(columns_at(level)) - {own}
-    assert set(INPUTS[level]) < set(NETWORK_INPUTS[level]) <= set(columns_at(level)) - {own}
+    own = {"exp_min_pregame"} if level is InformationLevel.PREGAME else {"tip_exp_min", "tip_exp_min_columns"}
+    assert set(INPUTS[level]) <= set(columns_at(level)) - own
+    assert set(INPUTS[level]) < set(NETWORK_INPUTS[level]) <= set(columns_at(level)) - own
     assert len(NETWORK_INPUTS[level]) < 0.8 * len(columns_at(level))
     group = feature_catalog().set_index("name")["group"]
     added = {group[name] for name in NETWORK_INPUTS[level] if name not in INPUTS[level]}
@@ -155,7 +155,11 @@ def test_on_real_games_the_season_before_helps_above_all_before_the_first_fit(
     if len(features) < 20_000:
         pytest.skip("this row of the test is for the real season")
     earlier = learn_earlier(add_minutes_forecasts(build_features(*real_season(archive, "2022-23")), seed=3), seed=3)
-    own = [name for name in features if name not in ("exp_min_pregame", "tip_mates_exp_min", "tip_exp_min")]
+    own = [
+        name
+        for name in features
+        if name not in ("exp_min_pregame", "tip_mates_exp_min", "tip_exp_min_columns", "tip_exp_min")
+    ]
     helped = add_minutes_forecasts(features[own], seed=3, earlier=earlier)
     counted = (features["games_before"] >= 10) & (features["min"] > 0)
 
