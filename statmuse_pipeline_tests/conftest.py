@@ -34,6 +34,7 @@ SHARED = {
     "defs/test_cli.py": "the small league after one main job",
     "defs/test_ui.py": "the small league after one main job",
     "defs/test_slate.py": "the small league after one main job",
+    "defs/test_playing.py": "the small league after one main job",
     "features/": "the feature tables",
 }
 """Files, or folders of them, whose tests share something that is made once a process and takes long."""

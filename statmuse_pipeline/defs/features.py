@@ -104,29 +104,29 @@ def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFr
 
 def _attending(workspace: Workspace, player_games: "pd.DataFrame", players: "pd.DataFrame") -> "Attending | None":
     """What attending networks see and learn from; None without earlier seasons or with too few to begin after them."""
-    from statmuse_pipeline.features.attended import ROWS, Attending
+    from statmuse_pipeline.features import attended
     from statmuse_pipeline.features.squads import build_squads
 
     lesson = earlier_lesson(workspace)
-    if lesson is None or len(player_games) < ROWS:
+    if lesson is None or len(player_games) < attended.ROWS:
         return None
     version, read = lesson
-    return Attending(build_squads(player_games, players), read, version)
+    return attended.Attending(build_squads(player_games, players), read, version, attended.ROWS)
 
 
 def attention_network(workspace: Workspace, features: "pd.DataFrame") -> "AttentionNetwork | None":
     """The network that attends in the newest games of the table, as `player_features` left it; None where none does."""
-    from statmuse_pipeline.features.attended import FILE, begins
+    from statmuse_pipeline.features import attended
     from statmuse_pipeline.features.attention import AttentionNetwork
 
     if earlier_lesson(workspace) is None:
         return None
-    starts = begins(features)
+    starts = attended.begins(features, attended.ROWS)
     if not starts:
         return None
     name = f"{_FITS}/attention-{starts[-1]}"
     workspace.shelf.require(name, made_by="statmuse train")
-    return AttentionNetwork.from_bytes((workspace.shelf.folder(name) / FILE).read_bytes())
+    return AttentionNetwork.from_bytes((workspace.shelf.folder(name) / attended.FILE).read_bytes())
 
 
 def features_version(workspace: Workspace, season: str) -> str:

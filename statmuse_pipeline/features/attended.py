@@ -50,7 +50,7 @@ class Attending:
     squads: Squads
     earlier: Callable[[], Lesson]
     version: str
-    rows: int = ROWS
+    rows: int
 
 
 def lesson_of(features: pd.DataFrame, squads: Squads, columns: Sequence[str]) -> Lesson:
@@ -122,7 +122,7 @@ def attend(
     return blended
 
 
-def begins(features: pd.DataFrame, rows: int = ROWS) -> list[np.datetime64]:
+def begins(features: pd.DataFrame, rows: int) -> list[np.datetime64]:
     """The days from which networks serve in the table, in the order of time.
 
     Args:

@@ -26,9 +26,6 @@ Floats = npt.NDArray[np.float32]
 Layers = tuple[Floats, ...]
 """Weights [from, to] and biases [to] of one network, layer by layer."""
 
-NETWORKS = 6
-"""In a bag."""
-
 HIDDEN = (64, 32)
 """Six of these are as good as four of twice the width, at two thirds of the work."""
 
@@ -61,6 +58,7 @@ class NetworkBag:
         label: Floats,
         columns: Sequence[str],
         seed: int,
+        networks: int,
         epochs: int,
         *,
         start: NetworkBag | None = None,
@@ -72,6 +70,7 @@ class NetworkBag:
             label: [rows].
             columns: names of the inputs.
             seed: of the first of them.
+            networks: how many; no more than `start` has.
             epochs: how often each sees every row.
             start: a bag on the same columns, whose networks learn on.
         """
@@ -80,7 +79,7 @@ class NetworkBag:
         found = []
         # On one thread the sums have the same bits whatever the number of cores.
         with threadpool_limits(1, user_api="blas"):
-            for place in range(NETWORKS):
+            for place in range(networks):
                 network = MLPRegressor(
                     hidden_layer_sizes=HIDDEN, alpha=_PENALTY, batch_size=min(_BATCH, len(label)),
                     learning_rate_init=_RATE, random_state=np.random.RandomState(seed + place),

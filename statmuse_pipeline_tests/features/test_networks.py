@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from statmuse_pipeline.domain import PipelineError
-from statmuse_pipeline.features.networks import NETWORKS, NetworkBag
+from statmuse_pipeline.features.networks import NetworkBag
 
 COLUMNS = tuple(f"c{place}" for place in range(6))
 
@@ -22,7 +22,7 @@ def made_up(seed: int, rows: int = 20_000) -> tuple[np.ndarray, np.ndarray, np.n
 @pytest.fixture(scope="module")
 def bag() -> NetworkBag:
     inputs, _, label = made_up(1)
-    return NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=10)
+    return NetworkBag.fit(inputs, label, COLUMNS, seed=1, networks=6, epochs=10)
 
 
 def error(forecast: np.ndarray, worth: np.ndarray) -> float:
@@ -46,8 +46,8 @@ def test_the_forecast_is_the_mean_of_the_networks_worked_out_by_hand(bag: Networ
                 values = [max(0.0, sum(v * w for v, w in zip(values, column, strict=True)) + b)
                           for column, b in zip(weights.T, bias, strict=True)]  # fmt: skip
             told.append(sum(v * w for v, w in zip(values, last[:, 0], strict=True)) + b3[0])
-        assert len(told) == NETWORKS
-        assert len(set(told)) == NETWORKS
+        assert len(told) == 6
+        assert len(set(told)) == 6
         assert forecast == pytest.approx(np.mean(told), rel=1e-4, abs=1e-4)
 
 
@@ -64,7 +64,7 @@ def test_what_is_unknown_counts_as_the_mean_of_its_column_and_what_is_odd_is_cut
 def test_a_column_that_is_never_known_or_never_changes_is_no_obstacle() -> None:
     inputs, worth, label = made_up(5)
     inputs[:, 4], inputs[:, 5] = np.nan, 7.0
-    bag = NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=8)
+    bag = NetworkBag.fit(inputs, label, COLUMNS, seed=1, networks=6, epochs=8)
     assert error(bag.predict(inputs), worth) < 0.5 * worth.std()
     known = made_up(5)[0]
     known[:, 5] = 7.0
@@ -76,19 +76,19 @@ def test_it_comes_back_from_its_bytes_and_the_same_rows_give_the_same_bytes(bag:
     inputs, _, label = made_up(1)
     np.testing.assert_array_equal(again.predict(inputs), bag.predict(inputs))
     assert again.columns == COLUMNS
-    assert NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=10).to_bytes() == bag.to_bytes()
-    assert NetworkBag.fit(inputs, label, COLUMNS, seed=9, epochs=10).to_bytes() != bag.to_bytes()
+    assert NetworkBag.fit(inputs, label, COLUMNS, seed=1, networks=6, epochs=10).to_bytes() == bag.to_bytes()
+    assert NetworkBag.fit(inputs, label, COLUMNS, seed=9, networks=6, epochs=10).to_bytes() != bag.to_bytes()
 
 
 def test_learning_on_keeps_what_was_learned_before(bag: NetworkBag) -> None:
     inputs, _, label = made_up(6, rows=1000)
     later = made_up(7)
-    helped = NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=2, start=bag)
-    alone = NetworkBag.fit(inputs, label, COLUMNS, seed=1, epochs=2)
+    helped = NetworkBag.fit(inputs, label, COLUMNS, seed=1, networks=6, epochs=2, start=bag)
+    alone = NetworkBag.fit(inputs, label, COLUMNS, seed=1, networks=6, epochs=2)
     assert error(helped.predict(later[0]), later[1]) < 0.5 * error(alone.predict(later[0]), later[1])
     np.testing.assert_array_equal(helped.standard.location, bag.standard.location)
     # It does learn: from rows in which everything is worth three more, it learns just that.
-    shifted = NetworkBag.fit(inputs, label + 3, COLUMNS, seed=1, epochs=20, start=bag)
+    shifted = NetworkBag.fit(inputs, label + 3, COLUMNS, seed=1, networks=6, epochs=20, start=bag)
     assert np.mean(shifted.predict(later[0]) - later[1]) > 2
 
 
