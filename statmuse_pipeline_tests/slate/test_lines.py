@@ -41,7 +41,7 @@ def season_rows(season: float = 20.7, long_run: float = 18.2) -> pd.DataFrame:
 
 
 @given(mean=st.floats(0.2, 45), line=st.integers(0, 120).map(lambda n: n / 2), over=prices, under=prices)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_over_push_and_under_share_out_everything_and_ev_follows_from_them(mean, line, over, under):
     row = priced({"line": line, "over_price": over, "under_price": under}, made=forecasts({(EARLY, 10): mean})).iloc[0]
     assert row["p_over"] + row["p_push"] + row["p_under"] == pytest.approx(1, abs=1e-9)
@@ -53,7 +53,7 @@ def test_over_push_and_under_share_out_everything_and_ev_follows_from_them(mean,
 
 
 @given(mean=st.floats(1, 40), line=st.integers(1, 80).map(lambda n: n / 2), margin=st.integers(1, 200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_a_bet_at_the_fair_price_is_worth_nothing_and_one_at_a_worse_price_less(mean, line, margin):
     made = forecasts({(EARLY, 10): mean})
     fair = priced({"line": line}, made=made).iloc[0]
