@@ -124,6 +124,8 @@ CHOICES: tuple[Choice, ...] = (
            settings=_without("minutes?*_10", "minutes?*_03"), slow=True),
     Choice("design", "no late losses, pregame", "losing teams late in a season play like any other", PREGAME,
            settings=_without("minutes?late_losses")),
+    Choice("design", "no last games, pregame", "whoever plays in a season's last games makes no more than before",
+           PREGAME, settings=_without("minutes?last_games")),
     Choice("penalty", "penalty x 1/4", f"{PENALTY / 4:g} instead of {PENALTY:g}",
            settings=RidgeSettings(penalty=PENALTY / 4), slow=True),
     Choice("penalty", "penalty x 4", f"{PENALTY * 4:g} instead of {PENALTY:g}",

@@ -4,7 +4,7 @@ A stat is about minutes times a rate, and opponents, pace and absences act on th
 and a linear model is enough. Several stats share one design, because assists say something about points.
 
 The columns were chosen walk-forward, by leaving out and putting back groups of them, looking at train from 2022-10
-on and at validation: 185 of 254 that were tried stay pregame, and 206 of 314 at tip-off, at no loss in any stat. What
+on and at validation: 186 of 255 that were tried stay pregame, and 206 of 314 at tip-off, at no loss in any stat. What
 went: fast means and last-20 means beside slow ones, allowances that are not relative to who played, recent shot volume
 times slow accuracy, rebounds by kind, fouls, products with pace and back-to-backs, and sums of what absent players
 usually make. What came last: the rates of mates and opponents (`features.lineup_rates`) and rates in like games
@@ -70,6 +70,14 @@ _EFFICIENCY = (
 _LATE_GAMES = 41
 """From so many games left on, losing teams rest their regulars more and more."""
 
+_LAST_GAMES = 8
+"""Of a season, in which regulars of all teams rest, and whoever does play makes more than usual.
+
+At tip-off it is known who rests. Before the day, in the Aprils of 2022 to 2024, PRA were forecast .64, 1.37 and .21 too
+low without this and .44 and 1.03 too low and .29 too high with it; the RMSE of points falls by .015% from March 2022 to
+December 2024 (two standard errors), in those Aprils by .07 to .28%. The last 5 or 16 games are no better, and without
+minutes as a factor the gain and the harm of single years are larger."""
+
 
 class FeatureView:
     """Feature columns as float32, only those that a forecast at this level may touch.
@@ -114,6 +122,9 @@ def design_columns(features: pd.DataFrame, level: InformationLevel) -> dict[str,
     columns["minutes*late_losses"] = minutes * late * (0.5 - view["team_win_pct"]) / 10
     if level.may_use(InformationLevel.TIPOFF):
         columns |= _absences(view, usual)
+    else:
+        last = _LAST_GAMES + 1 - np.clip(view["team_games_left"], 1, _LAST_GAMES + 1)
+        columns["minutes*last_games"] = minutes * last / (5 * _LAST_GAMES)
     columns |= {name: view[name] for name in _CONTEXT}
     return columns
 
