@@ -11,7 +11,6 @@ from statmuse_pipeline.defs.players import load_models, read_calibrators
 from statmuse_pipeline.defs.pooled import KEYS, Pooled
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import (
-    ROTATION_MINUTES,
     Combination,
     InformationLevel,
     PipelineError,
@@ -169,7 +168,9 @@ def upcoming_roster(
 
 def rotation_of(features: "pd.DataFrame") -> "pd.Series":
     """player_id -> whether he belongs to the rotation, of the rows of `upcoming_features`."""
-    return features.set_index("player_id")["min_ewm_03"] >= ROTATION_MINUTES
+    from statmuse_pipeline.features.rotation import rotates
+
+    return rotates(features.set_index("player_id"))
 
 
 def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels":

@@ -1,6 +1,6 @@
 """Rotation players who are out and what they take with them: known only when the ball goes up.
 
-Only players of the rotation (usual minutes >= ROTATION_MINUTES) count. Whether anyone else appears in the box score is
+Only players of the rotation (`rotation.in_rotation`) count. Whether anyone else appears in the box score is
 an outcome of the game (garbage time) and would leak. In games still to be played, the players marked `out` are out;
 where nobody was told to be out or in, every column here is missing.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
 from statmuse_pipeline.features.rolling import FAST, History
 from statmuse_pipeline.features.rotation import (
@@ -18,6 +17,7 @@ from statmuse_pipeline.features.rotation import (
     TakePart,
     earlier_mean,
     group_sum,
+    in_rotation,
     rank_among,
     team_sum,
     usual_stats,
@@ -46,7 +46,7 @@ def availability_features(rows: Rows, history: History, members: Members, tonigh
         members: `rotation.team_members(rows, history)`.
         tonight: `rotation.take_part(rows, history, members)`.
     """
-    rotation = members.expected["min"] >= ROTATION_MINUTES
+    rotation = members.rotates
     out = rotation & ~members.present
     other = rows.teams.other[rows.team_game]
     columns: Columns = {}
@@ -76,8 +76,9 @@ def availability_features(rows: Rows, history: History, members: Members, tonigh
 
 def _present_mates(rows: Rows, history: History, tonight: TakePart) -> Columns:
     """How many rotation mates take part, how much they usually play, and where the player stands among them."""
-    usual = history.take(usual_stats(rows, history)["min"], history.before(rows.player, rows.day))
-    own = np.where(usual >= ROTATION_MINUTES, usual, 0.0)
+    at = history.before(rows.player, rows.day)
+    usual = history.take(usual_stats(rows, history)["min"], at)
+    own = np.where(in_rotation(rows, history, at), usual, 0.0)
     cell = np.bincount(tonight.team_game * GROUPS + tonight.group, tonight.minutes, len(rows.teams) * GROUPS)
     mates = team_sum(rows, tonight.team_game, tonight.minutes) - own
     return {

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
 from statmuse_pipeline.features.rolling import History
 from statmuse_pipeline.features.rotation import Members, TakePart
@@ -58,7 +57,7 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
         wanted: mask of the rows to compute; the others are NaN. Most of a table's time goes here.
     """
     present = mates_in(rows, tonight.team_game, tonight.player, tonight.minutes)
-    healthy = (members.expected["min"] >= ROTATION_MINUTES) & (members.missed == 0)
+    healthy = members.rotates & (members.missed == 0)
     expected = mates_in(rows, members.team_game[healthy], members.player[healthy], members.expected["min"][healthy])
     whole = np.bincount(rows.team_game, np.nan_to_num(rows.box["min"]), len(rows.teams))[rows.team_game]
     # Overtime is scaled away: nobody can know of it before.

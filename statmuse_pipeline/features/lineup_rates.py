@@ -15,10 +15,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
 from statmuse_pipeline.features.rolling import SLOW, History
-from statmuse_pipeline.features.rotation import Members, TakePart, earlier_mean, team_sum, usual_stats
+from statmuse_pipeline.features.rotation import Members, TakePart, earlier_mean, in_rotation, team_sum, usual_stats
 from statmuse_pipeline.features.rows import Rows
 
 RESERVE: Mapping[str, float] = {
@@ -44,8 +43,8 @@ def lineup_rates(rows: Rows, history: History, members: Members, tonight: TakePa
     """
     at = history.before(rows.player, rows.day)
     own = {s: np.nan_to_num(history.take(mean, at)) for s, mean in usual_stats(rows, history).items()}
-    counted = own["min"] >= ROTATION_MINUTES
-    healthy = (members.expected["min"] >= ROTATION_MINUTES) & (members.missed == 0)
+    counted = in_rotation(rows, history, at)
+    healthy = members.rotates & (members.missed == 0)
     expected = {s: members.expected[s][healthy] for s in ("min", *RESERVE)}
     span = int(rows.player.max()) + 1
     listed = np.isin(rows.team_game * span + rows.player, members.team_game[healthy] * span + members.player[healthy])

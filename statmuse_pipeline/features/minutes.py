@@ -20,8 +20,8 @@ import xgboost as xgb
 from threadpoolctl import threadpool_limits
 
 from statmuse_pipeline.contracts import FEATURE_KEYS
-from statmuse_pipeline.domain import ROTATION_MINUTES, InformationLevel, PipelineError
-from statmuse_pipeline.features import attended
+from statmuse_pipeline.domain import InformationLevel, PipelineError
+from statmuse_pipeline.features import attended, rotation
 from statmuse_pipeline.features.attended import Attending
 from statmuse_pipeline.features.attention import AttentionNetwork
 from statmuse_pipeline.features.blocks import block_features
@@ -316,8 +316,7 @@ def forecast_minutes(
 
 def _mates_forecast(table: pd.DataFrame) -> np.ndarray:
     """Sum of the pregame forecasts of the rotation mates who take part; NaN where nobody was told to be out or in."""
-    rotation = table["min_ewm_03"] >= ROTATION_MINUTES
-    own = table["exp_min_pregame"].where(rotation, 0.0).astype("float64")
+    own = table["exp_min_pregame"].where(rotation.rotates(table), 0.0).astype("float64")
     mates = own.groupby([table["game_id"], table["team_id"]]).transform("sum") - own
     return mates.where(table["tip_mates_min"].notna()).to_numpy(np.float32)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.catalog import PREGAME, Columns, Feature
-from statmuse_pipeline.features.rolling import SLOW, History
+from statmuse_pipeline.features.rolling import FAST, SLOW, History
 from statmuse_pipeline.features.rows import GROUPS, Rows
 
 MEMBER_DAYS = 30
@@ -28,7 +29,8 @@ class Members:
     """Pairs of a team game and a player who belonged to that team before it.
 
     `team_game` and `player`, `group` are codes as in Rows; `missed` the team's games since his last one; `expected`
-    his usual stats (slow means) from all his games before; `present` whether he took part.
+    his usual stats (slow means) from all his games before; `rotates` whether he belonged to the rotation, as
+    `in_rotation`; `present` whether he took part.
     """
 
     team_game: np.ndarray
@@ -36,6 +38,7 @@ class Members:
     group: np.ndarray
     missed: np.ndarray
     expected: Columns
+    rotates: np.ndarray
     present: np.ndarray
 
 
@@ -69,6 +72,7 @@ def team_members(rows: Rows, history: History) -> Members:
         group=rows.group[order][source],
         missed=missed,
         expected={s: history.take(mean, at)[source] for s, mean in usual_stats(rows, history).items()},
+        rotates=in_rotation(rows, history, at)[source],
         present=_present(rows, team_game, player[source]),
     )
 
@@ -76,6 +80,22 @@ def team_members(rows: Rows, history: History) -> Members:
 def usual_stats(rows: Rows, history: History) -> Columns:
     """What players usually make: slow means after each game, in the order of the history."""
     return {s: history.ewm(history.sort(rows.box[s][rows.played]), SLOW) for s in CARRIED}
+
+
+def in_rotation(rows: Rows, history: History, at: np.ndarray) -> np.ndarray:
+    """Whether players belong to the rotation after their games `at` (-1: none): by the slow mean of minutes or lately.
+
+    Who came up a month ago is as surely hurt when he is not there as who has played for years. Counting him, too,
+    lowers the RMSE of minutes at tip-off by 0.09% (2022-10 to 2024-03; two and a half standard errors), and on
+    validation that of points by 0.08% and of PRA by 0.09%; in the time before by 0.01%. Before the day nothing changes.
+    """
+    minutes = history.sort(rows.box["min"][rows.played])
+    return np.any([history.take(history.ewm(minutes, alpha), at) >= ROTATION_MINUTES for alpha in (SLOW, FAST)], axis=0)
+
+
+def rotates(features: pd.DataFrame) -> pd.Series:
+    """`in_rotation` of the rows of a feature table."""
+    return features[["min_ewm_03", "min_ewm_10"]].max(axis=1) >= ROTATION_MINUTES
 
 
 def _present(rows: Rows, team_game: np.ndarray, player: np.ndarray) -> np.ndarray:
@@ -111,8 +131,8 @@ def take_part(rows: Rows, history: History, members: Members) -> TakePart:
     usual = {s: history.take(mean, at) for s, mean in usual_stats(rows, history).items()}
     span = int(rows.player.max()) + 1
     member = np.isin(rows.team_game * span + rows.player, members.team_game * span + members.player)
-    newcomer = (np.nan_to_num(usual["min"]) >= ROTATION_MINUTES) & ~member & ~rows.out
-    here = (members.expected["min"] >= ROTATION_MINUTES) & members.present
+    newcomer = in_rotation(rows, history, at) & ~member & ~rows.out
+    here = members.rotates & members.present
     return TakePart(
         team_game=np.r_[members.team_game[here], rows.team_game[newcomer]],
         player=np.r_[members.player[here], rows.player[newcomer]],
@@ -126,11 +146,11 @@ def role_features(rows: Rows, history: History, members: Members) -> Columns:
     at = history.before(rows.player, rows.day)
     own = history.take(usual_stats(rows, history)["min"], at)
     minutes = members.expected["min"]
-    rotation = minutes >= ROTATION_MINUTES
+    rotation, own_rotates = members.rotates, in_rotation(rows, history, at)
     healthy, absent = rotation & (members.missed == 0), rotation & (members.missed > 0)
     own_missed = _own_missed(rows, members)
-    own_healthy = np.where((own >= ROTATION_MINUTES) & (own_missed == 0), own, 0.0)
-    own_absent = np.where((own >= ROTATION_MINUTES) & (own_missed > 0), own, 0.0)
+    own_healthy = np.where(own_rotates & (own_missed == 0), own, 0.0)
+    own_absent = np.where(own_rotates & (own_missed > 0), own, 0.0)
     return {
         "rotation_size": team_sum(rows, members.team_game, rotation),
         "rotation_rank": rank_among(rows, members.team_game[rotation], minutes[rotation], own),
@@ -245,7 +265,7 @@ def rank_among(rows: Rows, team_game: np.ndarray, minutes: np.ndarray, own: np.n
 
 def catalog() -> list[Feature]:
     """The columns of `role_features`."""
-    usual = f"usual minutes >= {ROTATION_MINUTES:g}"
+    usual = f"{ROTATION_MINUTES:g} usual minutes or more, or so lately"
     found = [
         ("rotation_size", f"members of the team with {usual}"),
         ("rotation_rank", "rank of the player's usual minutes among them"),

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import sparse
 
-from statmuse_pipeline.domain import ROTATION_MINUTES, PipelineError
+from statmuse_pipeline.domain import PipelineError
 from statmuse_pipeline.features import rolling, rotation
 from statmuse_pipeline.features.lineup import mates_in
 from statmuse_pipeline.features.rolling import SLOW, History
@@ -129,8 +129,7 @@ def _members(
     newcomer = np.r_[np.zeros(len(members.player), dtype=bool), np.ones(new.sum(), dtype=bool)]
     day = rows.teams.day[team_game]
     at = history.before(player, day)
-    usual = np.nan_to_num(history.take(rotation.usual_stats(rows, history)["min"], at))
-    rotates = usual >= ROTATION_MINUTES
+    rotates = rotation.in_rotation(rows, history, at)
     away = np.clip(np.nan_to_num(day - history.days(at), nan=60.0), 0, 60)
     shown = {name: np.nan_to_num(history.take(values, at)) for name, values in _form(rows, history).items()}
     figures = np.column_stack([

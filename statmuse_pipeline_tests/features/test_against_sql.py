@@ -63,8 +63,13 @@ def test_absences_of_rotation_players_equal_the_sql_oracle(
     database = features_sql.open_league(league.player_games, league.players)
     ordered = league.player_games.sort_values(["player_id", "game_date"])
     minutes = ordered["min"].where(ordered["min"] > 0).astype(float)
-    after = minutes.groupby(ordered["player_id"]).transform(lambda x: x.ewm(alpha=0.03, ignore_na=True).mean())
-    usual = ordered[["game_id", "player_id"]].assign(after_min=after.groupby(ordered["player_id"]).ffill())
+    usual = ordered[["game_id", "player_id"]]
+    for name, alpha in (("after_min", 0.03), ("lately_min", 0.1)):
+        after = minutes.groupby(ordered["player_id"]).transform(
+            lambda x, a=alpha: x.ewm(alpha=a, ignore_na=True).mean()
+        )
+        usual = usual.assign(**{name: after.groupby(ordered["player_id"]).ffill()})
+    assert ((usual["after_min"] < 15) & (usual["lately_min"] >= 15)).sum() > 50
     rows = features[features["player_id"].isin(sample)]
     expected = features_sql.absences(database, usual, rows)
     assert expected["tip_out_count"].max() >= 2

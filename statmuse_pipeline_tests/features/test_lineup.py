@@ -22,11 +22,18 @@ def usual_minutes(games: pd.DataFrame, player: int, day: pd.Timestamp) -> float:
     return float(mine.sort_values("game_date")["min"].ewm(alpha=0.03).mean().iloc[-1]) if len(mine) else 0.0
 
 
+def rotates(games: pd.DataFrame, player: int, day: pd.Timestamp) -> bool:
+    """Slow or quick mean of his minutes before a day."""
+    mine = games[(games["player_id"] == player) & (games["game_date"] < day) & (games["min"] > 0)]
+    means = [mine.sort_values("game_date")["min"].ewm(alpha=alpha).mean() for alpha in (0.03, 0.1)]
+    return bool(len(mine)) and max(float(mean.iloc[-1]) for mean in means) >= ROTATION_MINUTES
+
+
 def mates(games: pd.DataFrame, game: pd.Series) -> dict[int, float]:
     """Rotation mates in the box score, and how long they usually play."""
     team = games[(games["game_id"] == game["game_id"]) & (games["team_id"] == game["team_id"])]
-    usual = {int(p): usual_minutes(games, p, game["game_date"]) for p in team["player_id"] if p != game["player_id"]}
-    return {player: minutes for player, minutes in usual.items() if minutes >= ROTATION_MINUTES}
+    day, others = game["game_date"], team.loc[team["player_id"] != game["player_id"], "player_id"]
+    return {int(p): usual_minutes(games, p, day) for p in others if rotates(games, p, day)}
 
 
 def apart(one: dict[int, float], other: dict[int, float]) -> float:

@@ -15,11 +15,13 @@ STATS = ("min", *RESERVE)
 
 
 def usual(games: pd.DataFrame, player: int, day: pd.Timestamp) -> dict[str, float]:
-    """Slow means of a player's stats before a day; zeros where he has not played."""
+    """Slow means of a player's stats before a day, and the quick one of minutes; zeros where he has not played."""
     mine = games[(games["player_id"] == player) & (games["game_date"] < day) & (games["min"] > 0)]
     if mine.empty:
-        return dict.fromkeys(STATS, 0.0)
-    return {s: float(mine.sort_values("game_date")[s].ewm(alpha=0.03).mean().iloc[-1]) for s in STATS}
+        return dict.fromkeys((*STATS, "lately"), 0.0)
+    mine = mine.sort_values("game_date")
+    lately = {"lately": float(mine["min"].ewm(alpha=0.1).mean().iloc[-1])}
+    return lately | {s: float(mine[s].ewm(alpha=0.03).mean().iloc[-1]) for s in STATS}
 
 
 def rates(games: pd.DataFrame, game_id: str, team: int, without: int | None = None) -> dict[str, float]:
@@ -27,7 +29,7 @@ def rates(games: pd.DataFrame, game_id: str, team: int, without: int | None = No
     box = games[(games["game_id"] == game_id) & (games["team_id"] == team)]
     day = box["game_date"].iloc[0]
     players = [usual(games, p, day) for p in box["player_id"] if p != without]
-    rotation = [own for own in players if own["min"] >= ROTATION_MINUTES]
+    rotation = [own for own in players if max(own["min"], own["lately"]) >= ROTATION_MINUTES]
     minutes = sum(own["min"] for own in rotation)
     own = usual(games, without, day)["min"] if without is not None else 0.0
     rest = max(240 - own - minutes, 0)

@@ -66,7 +66,10 @@ def test_mates_are_those_of_the_last_thirty_days_worked_out_by_hand(small_league
         recent = last["game_date"] >= row.game_date - pd.Timedelta(days=30)
         team = set(last.loc[recent & (last["team_id"] == row.team_id), "player_id"])
         box = games[(games["game_id"] == row.game_id) & (games["team_id"] == row.team_id)]
-        usual = past.groupby("player_id")["min"].agg(lambda x: x.ewm(alpha=0.03).mean().iloc[-1])
+        slow, quick = (
+            past.groupby("player_id")["min"].agg(lambda x, a=a: x.ewm(alpha=a).mean().iloc[-1]) for a in (0.03, 0.1)
+        )
+        usual = np.maximum(slow, quick)
         lately = past.groupby("player_id")["regulation"].agg(lambda x: x.ewm(alpha=0.1).mean().iloc[-1])
         new = {p for p in box["player_id"] if p not in team and usual.get(p, 0) >= ROTATION_MINUTES}
         mates = (team | new) - {row.player_id}
@@ -110,7 +113,9 @@ def test_nothing_up_to_a_day_moves_when_the_archive_ends_there_in_noise(
 def test_whether_a_reserve_appears_moves_nothing(league: League, features: pd.DataFrame, squads: Squads) -> None:
     upto = league.player_games[league.player_games["game_date"] <= DAY]
     today = features[features["game_date"] == DAY]
-    reserves = today[today["min_ewm_03"] < 14].groupby("team_id").head(1)[["game_id", "player_id"]]
+    reserves = (
+        today[today[["min_ewm_03", "min_ewm_10"]].max(axis=1) < 14].groupby("team_id").head(1)[["game_id", "player_id"]]
+    )
     assert len(reserves) >= 4
     rest = upto.merge(reserves, on=["game_id", "player_id"], how="left", indicator=True)
     kept = today.merge(reserves, on=["game_id", "player_id"], how="left", indicator=True)
