@@ -107,6 +107,8 @@ class AttentionNetwork:
     ) -> AttentionNetwork:
         """Learn from all lessons side by side, with dropout and a rate that falls to nearly nothing (Adam).
 
+        It is done in a process of its own: a script that calls this must do so under `if __name__ == "__main__":`.
+
         Args:
             lessons: with at least one row together; columns are standardised as those of the first are distributed.
             columns: names of the inputs.
