@@ -128,3 +128,9 @@ def real_season(archive: Path, season: str = "2023-24") -> League:
         check(GAMES, games[list(GAMES.columns)]),
         check(PLAYERS, players[list(PLAYERS.columns)]),
     )
+
+
+def in_regulation(games: pd.DataFrame) -> pd.DataFrame:
+    """The games with minutes of 48 of a team, whatever overtime there was."""
+    whole = games.groupby(["game_id", "team_id"])["min"].transform("sum")
+    return games.assign(regulation=games["min"] * 240 / np.maximum(whole, 240))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from statmuse_pipeline_tests.features.leagues import League
+from statmuse_pipeline_tests.features.leagues import League, in_regulation
 from statmuse_pipeline_tests.oracles import features_sql
 
 PLAYERS = 4
@@ -61,15 +61,16 @@ def test_absences_of_rotation_players_equal_the_sql_oracle(
     league: League, features: pd.DataFrame, sample: list[int]
 ) -> None:
     database = features_sql.open_league(league.player_games, league.players)
-    ordered = league.player_games.sort_values(["player_id", "game_date"])
-    minutes = ordered["min"].where(ordered["min"] > 0).astype(float)
+    ordered = in_regulation(league.player_games).sort_values(["player_id", "game_date"])
     usual = ordered[["game_id", "player_id"]]
-    for name, alpha in (("after_min", 0.03), ("lately_min", 0.1)):
+    for name, source, alpha in (("after_min", "min", 0.03), ("lately_min", "regulation", 0.25)):
+        minutes = ordered[source].where(ordered["min"] > 0).astype(float)
         after = minutes.groupby(ordered["player_id"]).transform(
             lambda x, a=alpha: x.ewm(alpha=a, ignore_na=True).mean()
         )
         usual = usual.assign(**{name: after.groupby(ordered["player_id"]).ffill()})
     assert ((usual["after_min"] < 15) & (usual["lately_min"] >= 15)).sum() > 50
+    assert ((usual["after_min"] >= 15) & (usual["lately_min"] < 15)).sum() > 50
     rows = features[features["player_id"].isin(sample)]
     expected = features_sql.absences(database, usual, rows)
     assert expected["tip_out_count"].max() >= 2

@@ -73,7 +73,7 @@ def test_tipoff_columns_of_both_teams_move_when_a_regular_is_taken_out(league: L
 def test_whether_a_reserve_appears_moves_nothing(league: League, features: pd.DataFrame) -> None:
     upto = league.player_games[league.player_games["game_date"] <= DAY]
     today = features[features["game_date"] == DAY]
-    reserves = today[today[["min_ewm_03", "min_ewm_10"]].max(axis=1) < 14].groupby("team_id").head(1)[KEYS]
+    reserves = today[today["min_ewm_25"] < 14].groupby("team_id").head(1)[KEYS]
     assert len(reserves) >= 4
     rest = upto.merge(reserves, on=KEYS, how="left", indicator=True)
     again = build_features(rest[rest["_merge"] == "left_only"].drop(columns="_merge"), league.games, league.players)

@@ -11,7 +11,7 @@ import pytest
 
 from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.table import build_features
-from statmuse_pipeline_tests.features.leagues import League
+from statmuse_pipeline_tests.features.leagues import League, in_regulation
 
 REACH, FORGET = 20.0, 0.04
 
@@ -23,10 +23,10 @@ def usual_minutes(games: pd.DataFrame, player: int, day: pd.Timestamp) -> float:
 
 
 def rotates(games: pd.DataFrame, player: int, day: pd.Timestamp) -> bool:
-    """Slow or quick mean of his minutes before a day."""
-    mine = games[(games["player_id"] == player) & (games["game_date"] < day) & (games["min"] > 0)]
-    means = [mine.sort_values("game_date")["min"].ewm(alpha=alpha).mean() for alpha in (0.03, 0.1)]
-    return bool(len(mine)) and max(float(mean.iloc[-1]) for mean in means) >= ROTATION_MINUTES
+    """Whether he played 15 minutes or more lately."""
+    mine = in_regulation(games)[(games["player_id"] == player) & (games["game_date"] < day) & (games["min"] > 0)]
+    lately = mine.sort_values("game_date")["regulation"].ewm(alpha=0.25).mean()
+    return bool(len(mine)) and float(lately.iloc[-1]) >= ROTATION_MINUTES
 
 
 def mates(games: pd.DataFrame, game: pd.Series) -> dict[int, float]:

@@ -9,7 +9,7 @@ import pytest
 from statmuse_pipeline.domain import ROTATION_MINUTES
 from statmuse_pipeline.features.lineup_rates import MATES, OPPONENTS, RESERVE
 from statmuse_pipeline.features.table import build_features
-from statmuse_pipeline_tests.features.leagues import League
+from statmuse_pipeline_tests.features.leagues import League, in_regulation
 
 STATS = ("min", *RESERVE)
 
@@ -20,7 +20,7 @@ def usual(games: pd.DataFrame, player: int, day: pd.Timestamp) -> dict[str, floa
     if mine.empty:
         return dict.fromkeys((*STATS, "lately"), 0.0)
     mine = mine.sort_values("game_date")
-    lately = {"lately": float(mine["min"].ewm(alpha=0.1).mean().iloc[-1])}
+    lately = {"lately": float(mine["regulation"].ewm(alpha=0.25).mean().iloc[-1])}
     return lately | {s: float(mine[s].ewm(alpha=0.03).mean().iloc[-1]) for s in STATS}
 
 
@@ -29,7 +29,7 @@ def rates(games: pd.DataFrame, game_id: str, team: int, without: int | None = No
     box = games[(games["game_id"] == game_id) & (games["team_id"] == team)]
     day = box["game_date"].iloc[0]
     players = [usual(games, p, day) for p in box["player_id"] if p != without]
-    rotation = [own for own in players if max(own["min"], own["lately"]) >= ROTATION_MINUTES]
+    rotation = [own for own in players if own["lately"] >= ROTATION_MINUTES]
     minutes = sum(own["min"] for own in rotation)
     own = usual(games, without, day)["min"] if without is not None else 0.0
     rest = max(240 - own - minutes, 0)
@@ -37,7 +37,7 @@ def rates(games: pd.DataFrame, game_id: str, team: int, without: int | None = No
 
 
 def test_the_rates_equal_a_slow_recomputation(small_league: League) -> None:
-    games = small_league.player_games[small_league.player_games["game_date"] < "2023-12-20"]
+    games = in_regulation(small_league.player_games[small_league.player_games["game_date"] < "2023-12-20"])
     table = build_features(games, small_league.games, small_league.players)
     counted = table[(table["games_before"] >= 10) & (table["min_ewm_03"] > 10)]
     for _, row in counted.sample(3, random_state=2).iterrows():

@@ -10,7 +10,7 @@ from statmuse_pipeline.contracts import FEATURE_KEYS
 from statmuse_pipeline.domain import ROTATION_MINUTES, PipelineError
 from statmuse_pipeline.features.squads import GAMES, SEATS, Squads, build_squads
 from statmuse_pipeline.features.table import build_features
-from statmuse_pipeline_tests.features.leagues import DAY, League
+from statmuse_pipeline_tests.features.leagues import DAY, League, in_regulation
 from statmuse_pipeline_tests.features.test_leaks import noise_on, without_some_starters
 
 LATELY, IN, OUT = 1, 21, 22
@@ -27,12 +27,6 @@ def same(one: Squads, other: Squads) -> None:
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     np.testing.assert_array_equal(one.members[one.night], other.members[other.night])
     np.testing.assert_array_equal(one.seated[one.night], other.seated[other.night])
-
-
-def in_regulation(games: pd.DataFrame) -> pd.DataFrame:
-    """The games with minutes of 48 of a team, whatever overtime there was."""
-    whole = games.groupby(["game_id", "team_id"])["min"].transform("sum")
-    return games.assign(regulation=games["min"] * 240 / np.maximum(whole, 240))
 
 
 def mates_of(squads: Squads, row: int) -> np.ndarray:
@@ -66,17 +60,14 @@ def test_mates_are_those_of_the_last_thirty_days_worked_out_by_hand(small_league
         recent = last["game_date"] >= row.game_date - pd.Timedelta(days=30)
         team = set(last.loc[recent & (last["team_id"] == row.team_id), "player_id"])
         box = games[(games["game_id"] == row.game_id) & (games["team_id"] == row.team_id)]
-        slow, quick = (
-            past.groupby("player_id")["min"].agg(lambda x, a=a: x.ewm(alpha=a).mean().iloc[-1]) for a in (0.03, 0.1)
-        )
-        usual = np.maximum(slow, quick)
+        quick = past.groupby("player_id")["regulation"].agg(lambda x: x.ewm(alpha=0.25).mean().iloc[-1])
         lately = past.groupby("player_id")["regulation"].agg(lambda x: x.ewm(alpha=0.1).mean().iloc[-1])
-        new = {p for p in box["player_id"] if p not in team and usual.get(p, 0) >= ROTATION_MINUTES}
+        new = {p for p in box["player_id"] if p not in team and quick.get(p, 0) >= ROTATION_MINUTES}
         mates = (team | new) - {row.player_id}
         shown = mates_of(squads, row.place)
         assert len(team | new | {row.player_id}) <= SEATS
         assert len(shown) == len(mates)
-        rotation = {p for p in mates if usual[p] >= ROTATION_MINUTES}
+        rotation = {p for p in mates if quick[p] >= ROTATION_MINUTES}
         assert shown[:, IN].sum() == len(rotation & set(box["player_id"]))
         assert shown[:, OUT].sum() == len(rotation - set(box["player_id"]))
         assert (np.diff(shown[:, LATELY]) <= 1e-3).all()
@@ -113,9 +104,7 @@ def test_nothing_up_to_a_day_moves_when_the_archive_ends_there_in_noise(
 def test_whether_a_reserve_appears_moves_nothing(league: League, features: pd.DataFrame, squads: Squads) -> None:
     upto = league.player_games[league.player_games["game_date"] <= DAY]
     today = features[features["game_date"] == DAY]
-    reserves = (
-        today[today[["min_ewm_03", "min_ewm_10"]].max(axis=1) < 14].groupby("team_id").head(1)[["game_id", "player_id"]]
-    )
+    reserves = today[today["min_ewm_25"] < 14].groupby("team_id").head(1)[["game_id", "player_id"]]
     assert len(reserves) >= 4
     rest = upto.merge(reserves, on=["game_id", "player_id"], how="left", indicator=True)
     kept = today.merge(reserves, on=["game_id", "player_id"], how="left", indicator=True)

@@ -170,7 +170,8 @@ def absences(database: sqlite3.Connection, usual: pd.DataFrame, rows: pd.DataFra
 
     Args:
         database: of `open_league`.
-        usual: game_id, player_id, after_min and lately_min (slow and quick mean of minutes including that game).
+        usual: game_id, player_id, after_min and lately_min: slow mean of minutes and quick one of minutes without
+            overtime, including that game.
         rows: game_id, player_id of the wanted rows.
     """
     usual.to_sql("usual_minutes", database, index=False, if_exists="replace")
@@ -183,7 +184,7 @@ def absences(database: sqlite3.Connection, usual: pd.DataFrame, rows: pd.DataFra
         FROM wanted JOIN pg AS me USING (game_id, player_id)
         LEFT JOIN (pg AS other JOIN usual_minutes AS u ON u.game_id = other.game_id AND u.player_id = other.player_id)
             ON other.team_id = me.team_id AND other.day BETWEEN me.day - 30 AND me.day - 1
-            AND (u.after_min >= 15 OR u.lately_min >= 15)
+            AND u.lately_min >= 15
             AND NOT EXISTS (SELECT 1 FROM pg AS later WHERE later.player_id = other.player_id
                             AND later.day > other.day AND later.day < me.day)
             AND NOT EXISTS (SELECT 1 FROM pg AS now WHERE now.player_id = other.player_id
