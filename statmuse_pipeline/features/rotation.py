@@ -91,7 +91,7 @@ def in_rotation(rows: Rows, history: History, at: np.ndarray) -> np.ndarray:
     By the quick mean, because who came up is mostly hurt when he is missing, as a regular is, and who lost his place
     may be missing for no reason that is known before the game. Of members who had played the last game, 6 to 10% miss
     the next one where this mean is 15 or more, whatever slower means say, and 23 to 29% where it is not and a slower
-    one is (2021-10 to 2024-06). Of absences of regulars by every mean 66% are among the injury transactions, of those
+    one is (2021-10 to 2024-04). Of absences of regulars by every mean 66% are among the injury transactions, of those
     who came up 27%, of those who lost their place 9 to 14%.
     """
     lately = history.take(history.ewm(_regulation(rows, history), LATELY), at)
