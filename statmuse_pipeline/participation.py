@@ -38,6 +38,51 @@ class ParticipationModels:
     shapes: Mapping[InformationLevel, MinutesShape]
 
 
+def chances_before(
+    models: ParticipationModels,
+    roster: pd.DataFrame,
+    rows: pd.DataFrame,
+    levels: Mapping[str, InformationLevel],
+    transactions: pd.Series | None = None,
+) -> pd.DataFrame:
+    """How likely everyone in the games of a night is to play, for `features.table.build_features`.
+
+    In a game at pregame level an official report counts as far as it goes. At tip-off level the columns of the tip-off
+    know what it says, and those from before the day are what they would have been without it: forecasts have learned
+    what absences add to them. A list of transactions is of the days before, and counts at both.
+
+    Arguments as of `forecast_participation`.
+
+    Returns:
+        game_id, player_id, p_plays; NaN of a player without an earlier game.
+    """
+    known = roster.set_index("player_id").reindex(rows["player_id"])
+    own = _by_model(models, known, rows, transactions)
+    told = _told(models, known, rows, transactions) if transactions is None else own
+    before = (rows["game_id"].map(levels) == InformationLevel.PREGAME).to_numpy()
+    return rows[["game_id", "player_id"]].assign(p_plays=np.where(before, told, own))
+
+
+def _by_model(
+    models: ParticipationModels, known: pd.DataFrame, rows: pd.DataFrame, transactions: pd.Series | None
+) -> np.ndarray:
+    """P(plays) from box scores, and from transactions of the days before."""
+    if transactions is None or models.listed is None:
+        return models.plain.p_plays(known)
+    codes = rows["player_id"].map(transactions).map(LISTED_CODES).fillna(0.0)
+    return models.listed.p_plays(known.assign(**{LISTED: codes.to_numpy()}))
+
+
+def _told(
+    models: ParticipationModels, known: pd.DataFrame, rows: pd.DataFrame, transactions: pd.Series | None
+) -> np.ndarray:
+    """P(plays) with the words of an official report; of a list of transactions only that who is out is out."""
+    own, status = _by_model(models, known, rows, transactions), rows["status"].to_numpy(dtype=object)
+    if transactions is not None and models.listed is not None:
+        status = np.where(status == OUT, status, "")
+    return models.plain.with_reports(own, list(status), known["usual_min"])
+
+
 def forecast_participation(
     models: ParticipationModels,
     roster: pd.DataFrame,
@@ -64,14 +109,7 @@ def forecast_participation(
         expected; p_limited + p_normal + p_extended = p_plays.
     """
     known = roster.set_index("player_id").reindex(rows["player_id"])
-    status = rows["status"].to_numpy(dtype=object)
-    if transactions is not None and models.listed is not None:
-        codes = rows["player_id"].map(transactions).map(LISTED_CODES).fillna(0.0)
-        own = models.listed.p_plays(known.assign(**{LISTED: codes.to_numpy()}))
-        status = np.where(status == OUT, status, "")
-    else:
-        own = models.plain.p_plays(known)
-    plays = pd.Series(models.plain.with_reports(own, list(status), known["usual_min"]), index=known.index)
+    plays = pd.Series(_told(models, known, rows, transactions), index=known.index)
     parts = []
     for level in InformationLevel:
         here = (features["game_id"].map(levels) == level) & features[EXPECTED_MINUTES[level]].notna()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,12 @@ from statmuse_pipeline.domain import EXPECTED_MINUTES, InformationLevel, Pipelin
 from statmuse_pipeline.features.roster import LISTED, ROSTER_COLUMNS
 from statmuse_pipeline.modeling.absence import AbsenceModel
 from statmuse_pipeline.modeling.playing_time import LONGEST, UNSETTLED, MinutesShape, minutes_forecasts
-from statmuse_pipeline.participation_backtest import backtest_absences, backtest_minutes, refit_periods
+from statmuse_pipeline.participation_backtest import (
+    backtest_absences,
+    backtest_minutes,
+    known_chances,
+    refit_periods,
+)
 from statmuse_pipeline_tests.shelved import Shelved
 
 FIRST = pd.Timestamp("2024-01-20")
@@ -64,6 +71,53 @@ def test_every_month_is_said_by_a_fit_on_the_days_before_it() -> None:
         now = table["game_date"].between(start, end, inclusive="left")
         model = AbsenceModel.fit(table[table["game_date"] < start], ROSTER_COLUMNS, seed=1)
         np.testing.assert_array_equal(said.loc[now, "p_plays"], model.p_plays(table[now]))
+
+
+def test_fits_may_begin_in_some_months_alone() -> None:
+    days = pd.Series(pd.to_datetime(["2023-11-03", "2023-12-02", "2024-01-05", "2024-03-20", "2024-10-22"]))
+    told = refit_periods(days, pd.Timestamp("2023-11-20"), months=(1, 10))
+    assert [(f"{a:%y-%m-%d}", f"{b:%y-%m-%d}") for a, b in told] == [
+        ("23-12-01", "24-01-01"), ("24-01-01", "24-10-01"), ("24-10-01", "24-10-23"),
+    ]  # fmt: skip
+
+
+def likely(table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, remember: Shelved | None = None) -> pd.DataFrame:
+    """Chances once 700 members are known: from 6 December on."""
+    monkeypatch.setattr("statmuse_pipeline.participation_backtest.CHANCES_ROWS", 700)
+    table = table.assign(game_id=[f"{i:010d}" for i in range(len(table))], player_id=np.arange(len(table)))
+    return known_chances(table, 1, remember) if remember else known_chances(table, 1)
+
+
+def test_chances_are_known_from_the_first_fit_on_each_from_days_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = members()
+    told = likely(table, monkeypatch).set_index("player_id")["p_plays"]
+    starts = (pd.Timestamp("2023-12-07"), pd.Timestamp("2024-01-01"), pd.Timestamp("2025-01-01"))
+    assert told.index.tolist() == table.index[table["game_date"] >= starts[0]].tolist()
+    for start, end in pairwise(starts):
+        now = table[(table["game_date"] >= start) & (table["game_date"] < end)]
+        model = AbsenceModel.fit(table[table["game_date"] < start], ROSTER_COLUMNS, seed=1)
+        np.testing.assert_array_equal(told[now.index], model.p_plays(now))
+
+
+def test_chances_know_the_list_of_injuries_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = members()
+    listed = table.assign(**{LISTED: np.where(table["played"] == 1, 0.0, 3.0).astype("float32")})
+    told = likely(listed, monkeypatch)
+    came = table["played"].to_numpy()[told["player_id"]]
+    assert told["p_plays"][came == 1].min() > 0.9
+    assert told["p_plays"][came == 0].max() < 0.3
+
+
+def test_too_few_members_tell_no_chances_and_past_fits_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, shelf = members(), Shelved()
+    assert likely(table.head(700), monkeypatch).empty
+    until = table["game_date"] < pd.Timestamp("2024-03-01")
+    before = likely(table[until], monkeypatch, shelf)
+    assert sorted(shelf.made) == ["p_plays-2024-01", "p_plays-first"]
+    shelf.made.clear()
+    after = likely(table, monkeypatch, shelf)
+    assert shelf.made == []
+    pd.testing.assert_frame_equal(after.head(len(before)), before)
 
 
 def test_what_changed_in_february_is_known_in_march() -> None:

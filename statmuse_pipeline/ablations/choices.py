@@ -66,6 +66,10 @@ def _columns_alone(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return features.assign(tip_exp_min=features["tip_exp_min_columns"])
 
 
+def _with_running_error(features: pd.DataFrame, seed: int) -> pd.DataFrame:
+    return features.assign(exp_min_pregame=features["exp_min_fitted"])
+
+
 def _moving_average(features: pd.DataFrame, seed: int) -> pd.DataFrame:
     return features.assign(**dict.fromkeys(EXPECTED_MINUTES.values(), features["min_ewm_10"]))
 
@@ -101,6 +105,8 @@ CHOICES: tuple[Choice, ...] = (
            prepare=_without_lineups, slow=True),
     Choice("minutes", "no like line-ups, pregame", "nor earlier seasons: minutes without features/lineup.py", PREGAME,
            prepare=_without_lineups, slow=True),
+    Choice("minutes", "no running error, pregame", "minutes without features/running_error.py", PREGAME,
+           prepare=_with_running_error),
     Choice("minutes", "moving average", "no model of minutes: their exponentially weighted mean",
            prepare=_moving_average),
     Choice("minutes", "moving average, pregame", "no model of minutes: their exponentially weighted mean", PREGAME,

@@ -41,6 +41,8 @@ def earlier_seasons(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeRes
                 "modeling/prior.py",
                 "modeling/design.py",
                 "modeling/ridge.py",
+                "modeling/absence.py",
+                "participation_backtest.py",
                 "warehouse/validation.py",
                 "warehouse/load.py",
                 "defs/earlier.py",
@@ -73,14 +75,17 @@ def _learn(workspace: Workspace, archive: "ArchiveSource", seasons: tuple[str, .
     """Writes what those seasons teach; from how many player-games."""
     from statmuse_pipeline.features.attended import lesson_of
     from statmuse_pipeline.features.minutes import NETWORK_INPUTS, add_minutes_forecasts, learn_earlier
+    from statmuse_pipeline.features.roster import roster_features
     from statmuse_pipeline.features.squads import build_squads
     from statmuse_pipeline.features.table import build_features
     from statmuse_pipeline.modeling.prior import learn_sums
+    from statmuse_pipeline.participation_backtest import known_chances
 
     seed = workspace.settings.seed
     player_games, games, players = _loaded(workspace, archive, seasons)
     # Walk-forward within those seasons, too: a ridge must learn from minutes that were forecast, not fitted.
-    features = add_minutes_forecasts(build_features(player_games, games, players), seed)
+    chances = known_chances(roster_features(player_games, players), seed)
+    features = add_minutes_forecasts(build_features(player_games, games, players, chances=chances), seed)
     lesson = lesson_of(features, build_squads(player_games, players), NETWORK_INPUTS[InformationLevel.TIPOFF])
     (folder / _LESSON).write_bytes(lesson.to_bytes())
     for level, model in learn_earlier(features, seed).items():

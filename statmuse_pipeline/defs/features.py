@@ -7,6 +7,7 @@ import dagster as dg
 
 from statmuse_pipeline.defs.earlier import earlier_lesson, earlier_minutes_version, earlier_models, earlier_seasons
 from statmuse_pipeline.defs.ingest import OWNERS
+from statmuse_pipeline.defs.injuries import raw_transactions, with_ids
 from statmuse_pipeline.defs.kept_fits import keeping
 from statmuse_pipeline.defs.metadata import column_schema, markdown_table
 from statmuse_pipeline.defs.partitions import EARLIER_SEASONS, ONE_RUN, SEASONS
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 _FITS = "minutes"
 """Folder of the fits of minutes on the shelf."""
 
+_CHANCES = "chances"
+"""Folder of the fits of who plays, from which features know before the day who is likely to."""
+
 _FIT_BY = ("features/minutes.py", "features/networks.py", "features/attended.py", "features/attention.py")
+
+_CHANCES_BY = ("modeling/absence.py",)
 
 
 @dg.asset(
@@ -86,7 +92,9 @@ def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFr
     from statmuse_pipeline.warehouse import read
 
     player_games, players = read.player_games(workspace.engine, seasons), read.players(workspace.engine)
-    fresh = build_features(player_games, read.games(workspace.engine, seasons), players, seasons=seasons[known:])
+    chances = _known_chances(workspace, player_games, players)
+    games = read.games(workspace.engine, seasons)
+    fresh = build_features(player_games, games, players, seasons=seasons[known:], chances=chances)
     before = []
     for label in seasons[:known]:
         workspace.shelf.require(f"features/{label}", made_by="statmuse train")
@@ -100,6 +108,17 @@ def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFr
         keeping(workspace.shelf, _FITS, *_FIT_BY),
         attending=_attending(workspace, player_games, players),
     )
+
+
+def _known_chances(workspace: Workspace, player_games: "pd.DataFrame", players: "pd.DataFrame") -> "pd.DataFrame":
+    """How likely members of teams were to play, as box scores and, where there are some, injury transactions tell."""
+    from statmuse_pipeline.features.roster import LISTED, listed_statuses, roster_features
+    from statmuse_pipeline.participation_backtest import known_chances
+
+    members, transactions = roster_features(player_games, players), raw_transactions(workspace)
+    if transactions is not None:
+        members[LISTED] = listed_statuses(members, with_ids(workspace, transactions, player_games))
+    return known_chances(members, workspace.settings.seed, keeping(workspace.shelf, _CHANCES, *_CHANCES_BY))
 
 
 def _attending(workspace: Workspace, player_games: "pd.DataFrame", players: "pd.DataFrame") -> "Attending | None":
@@ -138,7 +157,22 @@ def features_version(workspace: Workspace, season: str) -> str:
         {
             "earlier": earlier_minutes_version(workspace),
             "seasons": {label: season_fingerprint(workspace.engine, label) for label in seasons},
-            "code": code_version("features"),
+            "transactions": _transactions_version(workspace, season),
+            "code": code_version(
+                "features", "participation_backtest.py", "defs/injuries.py", "warehouse/people.py", *_CHANCES_BY
+            ),
             "seed": workspace.settings.seed,
         }
     )
+
+
+def _transactions_version(workspace: Workspace, season: str) -> str | None:
+    """Content hash of the injury transactions up to the end of a season; None where there are none."""
+    from statmuse_pipeline.domain import Season
+    from statmuse_pipeline.sources.source import content_hash
+
+    transactions = raw_transactions(workspace)
+    if transactions is None:
+        return None
+    of_day = {day: Season.of_date(day).label for day in transactions["date"].unique()}
+    return content_hash(transactions[transactions["date"].map(of_day) <= season].reset_index(drop=True))

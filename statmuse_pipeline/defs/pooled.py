@@ -67,6 +67,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
                 "features/networks.py",
                 "features/attended.py",
                 "features/attention.py",
+                "features/running_error.py",
                 "defs/pooled.py",
             ),
             "earlier": earlier.outputs if (earlier := workspace.shelf.receipt(EARLIER)) else {},
@@ -85,7 +86,7 @@ def pooled_models(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResul
 def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
     import pandas as pd
 
-    from statmuse_pipeline.features.minutes import INPUTS, MinutesModel
+    from statmuse_pipeline.features.minutes import INPUTS, MinutesModel, newest_error
     from statmuse_pipeline.modeling.importance import prior_importance, tree_importance
     from statmuse_pipeline.modeling.prior import PooledPrior, walk_forward_all
 
@@ -104,6 +105,8 @@ def _fit(workspace: Workspace, folder: Path) -> dict[str, Any]:
         minutes = MinutesModel.fit(rows, level, workspace.settings.seed, start=starts.get(level))
         if level is InformationLevel.TIPOFF:
             minutes = replace(minutes, attention=attention_network(workspace, rows))
+        else:
+            minutes = replace(minutes, lately=newest_error(rows))
         for name, content in minutes.to_bytes().items():
             (folder / f"{level.value}-{name}").write_bytes(content)
         importance += [prior_importance(fitted.values()), tree_importance(minutes.booster, INPUTS[level], level)]

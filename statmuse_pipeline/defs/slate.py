@@ -29,10 +29,10 @@ from statmuse_pipeline.defs.pooled import Pooled
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.upcoming import (
     earlier_rows,
-    rotation_of,
     served_models,
     upcoming_features,
     upcoming_roster,
+    upcoming_rotation,
     upcoming_squads,
 )
 from statmuse_pipeline.domain import Combination
@@ -156,7 +156,7 @@ def _make(
     """Fresh forecasts of the games ahead, and the moment at which they were complete."""
     from statmuse_pipeline.combinations import Quotable, combine
     from statmuse_pipeline.features.minutes import forecast_minutes
-    from statmuse_pipeline.participation import forecast_participation
+    from statmuse_pipeline.participation import chances_before, forecast_participation
     from statmuse_pipeline.serving import forecast_upcoming
     from statmuse_pipeline.slate.lines import average_lines, price_lines
     from statmuse_pipeline.slate.night import Slate
@@ -164,8 +164,10 @@ def _make(
     from statmuse_pipeline.slate.roster import OUT, levels
 
     told = rows.assign(out=rows["status"] == OUT)
-    features = upcoming_features(workspace, history, ahead, told)
-    at = levels(rows, rotation_of(features), night.now)
+    at = levels(rows, upcoming_rotation(workspace, history, ahead, rows), night.now)
+    playing_models, roster = read_playing_models(workspace), upcoming_roster(workspace, history, ahead, rows)
+    chances = chances_before(playing_models, roster, rows, at, transactions)
+    features = upcoming_features(workspace, history, ahead, told, chances)
     players = [int(player) for player in features["player_id"]]
     models = served_models(workspace, players)
     squads = upcoming_squads(workspace, history, ahead, told, models)
@@ -177,9 +179,8 @@ def _make(
     market = _with_market(workspace, quotes, history, quotable)
     lines = price_lines(quotable, market, average_lines(forecasts, features), night.now)
     done = night.now if night.clock == ARCHIVE else workspace.settings.now()
-    roster = upcoming_roster(workspace, history, ahead, rows)
     expected = forecast_minutes(features, models.minutes, squads)
-    playing = forecast_participation(read_playing_models(workspace), roster, rows, expected, at, transactions)
+    playing = forecast_participation(playing_models, roster, rows, expected, at, transactions)
     table = slate_players(rows, features, forecasts, at, _recorded(workspace, players), inputs, done, playing)
     return Slate(night.games, table, lines, inputs, forecasts), done
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from statmuse_pipeline.defs.earlier import read_minutes_models
 from statmuse_pipeline.defs.live import live_models_of
 from statmuse_pipeline.defs.players import load_models, read_calibrators
+from statmuse_pipeline.defs.playing import read_playing_models
 from statmuse_pipeline.defs.pooled import KEYS, Pooled
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import (
@@ -58,6 +59,7 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
     """
     import pandas as pd
 
+    from statmuse_pipeline.participation import chances_before
     from statmuse_pipeline.serving import forecast_upcoming
     from statmuse_pipeline.slate.roster import upcoming_rows
     from statmuse_pipeline.warehouse import read
@@ -80,10 +82,14 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
         raise PipelineError(f"Player {player_id} is out: there is nothing to forecast.")
     if matchup.out is not None:
         rows = rows.assign(out=rows["player_id"].isin(matchup.out))
-    features = upcoming_features(workspace, history, game, rows)
+    at = {game["game_id"].iloc[0]: matchup.level}
+    chances = chances_before(
+        read_playing_models(workspace), upcoming_roster(workspace, history, game, rows), rows.assign(status=""), at
+    )
+    features = upcoming_features(workspace, history, game, rows, chances)
     earlier, models = earlier_rows(workspace, [player_id], matchup.date), served_models(workspace, [player_id])
     made = forecast_upcoming(
-        features, earlier, models, {game["game_id"].iloc[0]: matchup.level}, workspace.stats,
+        features, earlier, models, at, workspace.stats,
         upcoming_squads(workspace, history, game, rows, models),
     )  # fmt: skip
     return made.select(players=[player_id])
@@ -113,7 +119,11 @@ def forecast_of(
 
 
 def upcoming_features(
-    workspace: Workspace, history: "pd.DataFrame", games: "pd.DataFrame", rows: "pd.DataFrame"
+    workspace: Workspace,
+    history: "pd.DataFrame",
+    games: "pd.DataFrame",
+    rows: "pd.DataFrame",
+    chances: "pd.DataFrame | None" = None,
 ) -> "pd.DataFrame":
     """The feature table's rows of the games to be played, of those who are not out.
 
@@ -122,6 +132,7 @@ def upcoming_features(
         history: contracts.PLAYER_GAMES; what was played on the day of `games` or later is not looked at.
         games: contracts.SCHEDULED_GAMES of one day.
         rows: of `roster.upcoming_rows`, with `out` where something is known.
+        chances: of `participation.chances_before`; without them who played the last game is expected, and no one else.
     """
     import pandas as pd
 
@@ -132,7 +143,8 @@ def upcoming_features(
     tipoffs = pd.concat([read.games(workspace.engine), games])[["game_id", "tipoff_utc"]].drop_duplicates(
         "game_id", keep="last"
     )
-    return build_features(known, tipoffs, read.players(workspace.engine), rows, only_upcoming=True)
+    players = read.players(workspace.engine)
+    return build_features(known, tipoffs, players, rows, only_upcoming=True, chances=chances)
 
 
 def upcoming_squads(
@@ -166,11 +178,15 @@ def upcoming_roster(
     return roster_features(known, read.players(workspace.engine), rows.drop(columns="out", errors="ignore"))
 
 
-def rotation_of(features: "pd.DataFrame") -> "pd.Series":
-    """player_id -> whether he belongs to the rotation, of the rows of `upcoming_features`."""
-    from statmuse_pipeline.features.rotation import rotates
+def upcoming_rotation(
+    workspace: Workspace, history: "pd.DataFrame", games: "pd.DataFrame", rows: "pd.DataFrame"
+) -> "pd.Series":
+    """player_id -> whether he belongs to the rotation; arguments as `upcoming_features`."""
+    from statmuse_pipeline.features.rotation import rotation_before
+    from statmuse_pipeline.warehouse import read
 
-    return rotates(features.set_index("player_id"))
+    known = history[history["game_date"] < games["game_date"].min()]
+    return rotation_before(known, read.players(workspace.engine), rows)
 
 
 def served_models(workspace: Workspace, players: Sequence[int]) -> "ServedModels":

@@ -1,8 +1,9 @@
-"""Rotation players who are out and what they take with them: known only when the ball goes up.
+"""Rotation players who are out and what they take with them, and before the day how likely that is.
 
-Only players of the rotation (`rotation.in_rotation`) count. Whether anyone else appears in the box score is
+At tip-off only players of the rotation (`rotation.in_rotation`) count. Whether anyone else appears in the box score is
 an outcome of the game (garbage time) and would leak. In games still to be played, the players marked `out` are out;
-where nobody was told to be out or in, every column here is missing.
+where nobody was told to be out or in, every `tip_` column is missing. Before the day every member of the team counts as
+much as he is likely to play, which is expected of the same sum: columns are linear in who plays.
 """
 
 from __future__ import annotations
@@ -18,11 +19,19 @@ from statmuse_pipeline.features.rotation import (
     earlier_mean,
     group_sum,
     in_rotation,
+    of_himself,
     rank_among,
     team_sum,
     usual_stats,
 )
 from statmuse_pipeline.features.rows import GROUPS, Rows
+
+_LIKELY_CHANGES = {
+    "mates_min_new": ("mates_min", "tip_mates_min", FAST),
+    "mates_min_lately": ("mates_min", "tip_mates_min", 0.3),
+    "mates_min_pos_new": ("mates_min_pos", "tip_mates_min_pos", FAST),
+}
+"""What is likely against what was in the player's earlier games: (of tonight, of those, weight of the newest)."""
 
 _CHANGES = {
     "tip_out_min_pos_new": ("tip_out_min_pos", FAST),
@@ -37,14 +46,15 @@ SHIFTED = ("min", "pts", "reb", "ast", "fga", "fg3a", "fta", "pra")
 """Absences of these are also set against what was usual in the player's earlier games."""
 
 
-def availability_features(rows: Rows, history: History, members: Members, tonight: TakePart) -> Columns:
-    """Absences of both teams, in all, by position, and against the player's recent games.
+def availability_features(rows: Rows, history: History, members: Members, tonight: TakePart, roles: Columns) -> Columns:
+    """Absences of both teams, in all, by position, and against the player's recent games; and those that are likely.
 
     Args:
         rows: the rows.
         history: `rolling.player_history(rows)`.
         members: `rotation.team_members(rows, history)`.
         tonight: `rotation.take_part(rows, history, members)`.
+        roles: `rotation.role_features(rows, history, members)`.
     """
     rotation = members.rotates
     out = rotation & ~members.present
@@ -69,9 +79,28 @@ def availability_features(rows: Rows, history: History, members: Members, tonigh
         name: columns[source] - earlier_mean(rows, history, columns[source], alpha)
         for name, (source, alpha) in _CHANGES.items()
     }
+    likely = _likely(rows, members) | {
+        name: roles[now] - earlier_mean(rows, history, columns[then], alpha)
+        for name, (now, then, alpha) in _LIKELY_CHANGES.items()
+    }
     if not rows.out_is_known:
         columns = {name: np.where(rows.upcoming, np.nan, values) for name, values in columns.items()}
-    return columns | usual
+    return columns | usual | likely
+
+
+def _likely(rows: Rows, members: Members) -> Columns:
+    """What is expected of the mates before the day: who plays, and what those of the rotation who do not take along."""
+    gone = np.where(members.rotates, 1 - members.p_plays, 0.0)
+    sums = {
+        "likely_count": members.p_plays,
+        "likely_min": members.p_plays * members.expected["min"],
+        **{f"likely_out_{s}": gone * members.expected[s] for s in SHIFTED},
+    }
+    mates = {
+        name: team_sum(rows, members.team_game, values) - np.nan_to_num(of_himself(rows, members, values))
+        for name, values in sums.items()
+    }
+    return mates | {"p_plays": of_himself(rows, members, members.p_plays)}
 
 
 def _present_mates(rows: Rows, history: History, tonight: TakePart) -> Columns:
@@ -113,7 +142,17 @@ def catalog() -> list[Feature]:
     ]
     usual = [(f"out_{s}_usual", f"mean {s.upper()} missing through absences in the player's earlier games")
              for s in SHIFTED]  # fmt: skip
+    likely = [
+        ("likely_count", "mates, each as likely as he plays"),
+        ("likely_min", "their usual minutes"),
+        *((f"likely_out_{s}", f"usual {s.upper()} of mates of the rotation, as likely as they do not play")
+          for s in SHIFTED),
+        *((name, f"{now} minus the mean of {then} over the player's earlier games, newest game {alpha}")
+          for name, (now, then, alpha) in _LIKELY_CHANGES.items()),
+        ("p_plays", "how likely the player himself was to play; empty when new or long away"),
+    ]  # fmt: skip
     return [
+        *(Feature(name, PREGAME, "likely absences", text) for name, text in likely),
         *(Feature(name, TIPOFF, "absences", text) for name, text in tip),
         *(Feature(name, PREGAME, "absences", text) for name, text in usual),
     ]

@@ -19,10 +19,25 @@ from scipy import sparse
 
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
 from statmuse_pipeline.features.rolling import History
-from statmuse_pipeline.features.rotation import Members, TakePart
+from statmuse_pipeline.features.rotation import Members, TakePart, expected_minutes
 from statmuse_pipeline.features.rows import Rows
 
 _DIGITS = 6
+
+
+class Mates(NamedTuple):
+    """Rotation players of team games, both [team games, players].
+
+    `roots` are square roots of usual minutes times chances, so that products of two games are the minutes they share;
+    `minutes` the minutes times chances themselves.
+    """
+
+    roots: sparse.csr_array
+    minutes: sparse.csr_array
+
+    def of(self, team_games: np.ndarray) -> Mates:
+        """Those of the team games, in that order."""
+        return Mates(self.roots[team_games], self.minutes[team_games])
 
 
 class _Kernel(NamedTuple):
@@ -33,7 +48,7 @@ class _Kernel(NamedTuple):
 
 
 _KERNELS = {"tip_like": _Kernel(20.0, 0.04), "tip_alike": _Kernel(60.0, 0.10), "like": _Kernel(20.0, 0.04)}
-"""Column prefix -> kernel. `like` sets the mates who played the team's last game against earlier games: pregame."""
+"""Column prefix -> kernel. `like` sets the mates, as likely as they play, against earlier games: pregame."""
 
 RATED = ("pts", "reb", "ast", "fg3m", "tov", "fga", "fg3a", "fta")
 
@@ -57,8 +72,9 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
         wanted: mask of the rows to compute; the others are NaN. Most of a table's time goes here.
     """
     present = mates_in(rows, tonight.team_game, tonight.player, tonight.minutes)
-    healthy = members.rotates & (members.missed == 0)
-    expected = mates_in(rows, members.team_game[healthy], members.player[healthy], members.expected["min"][healthy])
+    likely = expected_minutes(members) > 0
+    at, usual, p = members.team_game[likely], members.expected["min"][likely], members.p_plays[likely]
+    expected = mates_in(rows, at, members.player[likely], usual, p)
     whole = np.bincount(rows.team_game, np.nan_to_num(rows.box["min"]), len(rows.teams))[rows.team_game]
     # Overtime is scaled away: nobody can know of it before.
     minutes = np.nan_to_num(rows.box["min"] * 240 / np.maximum(whole, 240))
@@ -71,16 +87,21 @@ def lineup_features(rows: Rows, history: History, members: Members, tonight: Tak
     return columns | _smoothed(rows, expected, present, minutes, made, before, wanted)
 
 
-def mates_in(rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.ndarray) -> sparse.csr_array:
-    """Square roots of usual minutes, [team games, players]: products of two rows are the minutes they share."""
-    shape = len(rows.teams), int(rows.player.max()) + 1
-    return sparse.csr_array((np.sqrt(minutes), (team_game, player)), shape=shape)
+def mates_in(
+    rows: Rows, team_game: np.ndarray, player: np.ndarray, minutes: np.ndarray, p_plays: np.ndarray | None = None
+) -> Mates:
+    """Rotation players of team games with their usual minutes; who plays for certain when no chances are given."""
+    shape, p = (len(rows.teams), int(rows.player.max()) + 1), 1.0 if p_plays is None else p_plays
+    return Mates(
+        sparse.csr_array((p * np.sqrt(minutes), (team_game, player)), shape=shape),
+        sparse.csr_array((p * minutes, (team_game, player)), shape=shape),
+    )
 
 
 def _smoothed(
     rows: Rows,
-    asked: sparse.csr_array,
-    seen: sparse.csr_array,
+    asked: Mates,
+    seen: Mates,
     minutes: np.ndarray,
     made: np.ndarray,
     names: list[str],
@@ -99,7 +120,8 @@ def _smoothed(
         if not here.any():
             continue
         played, day, target = rows.played[block], rows.day[block], block[here]
-        distance = _distances(asked[rows.team_game[target]], seen[rows.team_game[block]], int(rows.player[block[0]]))
+        tonight, then = asked.of(rows.team_game[target]), seen.of(rows.team_game[block])
+        distance = _distances(tonight, then, int(rows.player[block[0]]))
         # Whether the row itself was played must not matter: it is an outcome.
         number = np.cumsum(played) - played
         ago = number[here, None] - number[None, :]
@@ -131,13 +153,13 @@ def _rate_gains(earlier: np.ndarray, ago: np.ndarray, distance: np.ndarray, made
     return (like[:, 1:] - usual * like[:, :1]) / (like[:, :1] + _RATE_MINUTES)
 
 
-def _distances(one: sparse.csr_array, other: sparse.csr_array, player: int) -> np.ndarray:
+def _distances(one: Mates, other: Mates, player: int) -> np.ndarray:
     """[games, games] minutes of rotation mates who are to play in the one and did not in the other, or reverse."""
-    mates = np.unique(np.r_[one.indices, other.indices])
+    mates = np.unique(np.r_[one.roots.indices, other.roots.indices])
     mates = mates[mates != player]
-    a, b = one[:, mates].toarray(), other[:, mates].toarray()
-    apart = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
-    return np.maximum(apart, 0.0)
+    a, b = one.roots[:, mates].toarray(), other.roots[:, mates].toarray()
+    whole, other_whole = (side.minutes[:, mates].sum(axis=1) for side in (one, other))
+    return np.maximum(whole[:, None] + other_whole[None, :] - 2 * a @ b.T, 0.0)
 
 
 def catalog() -> list[Feature]:
@@ -145,7 +167,7 @@ def catalog() -> list[Feature]:
     found = []
     for name, kernel in _KERNELS.items():
         level = TIPOFF if name.startswith("tip_") else PREGAME
-        who = "the mates who take part" if level is TIPOFF else "the mates who played the team's last game"
+        who = "the mates who take part" if level is TIPOFF else "the mates, as likely as they play"
         like = f"with {who} (reach {kernel.reach:g} minutes)"
         found += [
             Feature(f"{name}_min", level, "like lineups", f"mean minutes in earlier games {like}"),

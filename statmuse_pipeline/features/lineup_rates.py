@@ -17,7 +17,15 @@ import numpy as np
 
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Columns, Feature
 from statmuse_pipeline.features.rolling import SLOW, History
-from statmuse_pipeline.features.rotation import Members, TakePart, earlier_mean, in_rotation, team_sum, usual_stats
+from statmuse_pipeline.features.rotation import (
+    Members,
+    TakePart,
+    earlier_mean,
+    in_rotation,
+    of_himself,
+    team_sum,
+    usual_stats,
+)
 from statmuse_pipeline.features.rows import Rows
 
 RESERVE: Mapping[str, float] = {
@@ -44,15 +52,13 @@ def lineup_rates(rows: Rows, history: History, members: Members, tonight: TakePa
     at = history.before(rows.player, rows.day)
     own = {s: np.nan_to_num(history.take(mean, at)) for s, mean in usual_stats(rows, history).items()}
     counted = in_rotation(rows, history, at)
-    healthy = members.rotates & (members.missed == 0)
-    expected = {s: members.expected[s][healthy] for s in ("min", *RESERVE)}
-    span = int(rows.player.max()) + 1
-    listed = np.isin(rows.team_game * span + rows.player, members.team_game[healthy] * span + members.player[healthy])
-    present = _mates(rows, tonight.team_game, tonight.usual, own, counted)
-    before = _mates(rows, members.team_game[healthy], expected, own, counted & listed)
+    likely = np.where(members.rotates, members.p_plays, 0.0)
+    expected = {s: likely * members.expected[s] for s in ("min", *RESERVE)}
+    present = _mates(rows, tonight.team_game, tonight.usual, own, counted.astype(float))
+    before = _mates(rows, members.team_game, expected, own, np.nan_to_num(of_himself(rows, members, likely)))
     earlier = {s: earlier_mean(rows, history, present[s], SLOW) for s in MATES}
     columns = {f"mates_{s}_per_min_new": before[s] - earlier[s] for s in MATES}
-    columns |= {f"opp_{s}_per_min": values for s, values in _opponents(rows, members.team_game[healthy], expected)}
+    columns |= {f"opp_{s}_per_min": values for s, values in _opponents(rows, members.team_game, expected)}
     tipoff = {f"tip_mates_{s}_per_min_new": present[s] - earlier[s] for s in MATES}
     tipoff |= {f"tip_opp_{s}_per_min": values for s, values in _opponents(rows, tonight.team_game, tonight.usual)}
     if not rows.out_is_known:
@@ -63,12 +69,11 @@ def lineup_rates(rows: Rows, history: History, members: Members, tonight: TakePa
 def _mates(
     rows: Rows, team_game: np.ndarray, usual: Columns, own: Columns, counted: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Rates of those who play beside each row's player; `counted` tells whether he is among them himself."""
-    minutes = team_sum(rows, team_game, usual["min"]) - np.where(counted, own["min"], 0.0)
+    """Rates of those who play beside each row's player; `counted` is how much of himself is among them, 0 to 1."""
+    minutes = team_sum(rows, team_game, usual["min"]) - counted * own["min"]
     reserves = np.maximum(_TEAM_MINUTES - own["min"] - minutes, 0.0)
     return {
-        s: (team_sum(rows, team_game, usual[s]) - np.where(counted, own[s], 0.0) + reserves * RESERVE[s])
-        / (minutes + reserves)
+        s: (team_sum(rows, team_game, usual[s]) - counted * own[s] + reserves * RESERVE[s]) / (minutes + reserves)
         for s in MATES
     }
 
@@ -90,7 +95,7 @@ def catalog() -> list[Feature]:
     """The columns of `lineup_rates`."""
     found = []
     for prefix, level, mates, opponents in (
-        ("", PREGAME, "rotation mates who played the team's last game", "opponent's rotation of its last game"),
+        ("", PREGAME, "rotation mates, as likely as they play", "opponent's rotation, as likely as it plays"),
         ("tip_", TIPOFF, "rotation mates who take part", "opponent's rotation that takes part"),
     ):
         found += [

@@ -1,7 +1,8 @@
 """Forecast of minutes, walk-forward: boosted trees and networks on form, role, schedule and, at tip-off, absences.
 
-At tip-off networks that attend to every mate and every earlier game (`attended.py`) have half of the say, where there
-are earlier seasons to learn from.
+Before the day it is told how likely each mate is to play, and what such forecasts were off by lately is taken off
+(`running_error.py`). At tip-off networks that attend to every mate and every earlier game (`attended.py`) have half of
+the say, where there are earlier seasons to learn from.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ import xgboost as xgb
 from threadpoolctl import threadpool_limits
 
 from statmuse_pipeline.contracts import FEATURE_KEYS
-from statmuse_pipeline.domain import InformationLevel, PipelineError
+from statmuse_pipeline.domain import MINIMUM_HISTORY, InformationLevel, PipelineError
 from statmuse_pipeline.features import attended, rotation
 from statmuse_pipeline.features.attended import Attending
 from statmuse_pipeline.features.attention import AttentionNetwork
 from statmuse_pipeline.features.blocks import block_features
 from statmuse_pipeline.features.catalog import PREGAME, TIPOFF, Feature
 from statmuse_pipeline.features.networks import NetworkBag
+from statmuse_pipeline.features.running_error import RunningError, without_running_error
 from statmuse_pipeline.features.squads import Squads
 from statmuse_pipeline.kept_fits import Files, Remember, fit_anew
 
@@ -37,7 +39,8 @@ _PREGAME_INPUTS = (
     "games_with_team", "share_of_games_30d", "games_missed", "rotation_rank", "mates_min", "mates_min_pos",
     "mates_out_last_min", "mates_out_last_min_pos", "out_min_usual", "rest_days", "team_season_games",
     "net_rating_gap", "blowout_risk", "age", "pf_per_min_03", "pts_per_min_03", "plus_minus_ewm_03",
-    "like_min", "like_gain", "like_games",
+    "like_min", "like_gain", "like_games", "mates_min_new", "mates_min_lately", "mates_min_pos_new", "likely_count",
+    "likely_min", "likely_out_min", "p_plays",
 )  # fmt: skip
 
 _TIPOFF_INPUTS = (
@@ -52,7 +55,7 @@ INPUTS = {InformationLevel.PREGAME: _PREGAME_INPUTS, InformationLevel.TIPOFF: _T
 """Features that the trees of each level read."""
 
 _NETWORK_GROUPS = (
-    "absences", "role", "own team", "like lineups", "profile", "opponent", "efficiency",
+    "absences", "likely absences", "role", "own team", "like lineups", "profile", "opponent", "efficiency",
 )  # fmt: skip
 """Groups of features that networks read beside what the trees read.
 
@@ -125,6 +128,7 @@ class MinutesModel:
         networks: the networks.
         share: weight of the networks; the trees have the rest.
         attention: network that has `attended.SHARE` of the say over both, at tip-off; None where there is none.
+        lately: what such forecasts were off by lately, which is taken off, before the day; None for nothing.
     """
 
     level: InformationLevel
@@ -132,6 +136,7 @@ class MinutesModel:
     networks: NetworkBag
     share: float = NETWORK_SHARE
     attention: AttentionNetwork | None = None
+    lately: RunningError | None = None
 
     @classmethod
     def fit(
@@ -192,6 +197,8 @@ class MinutesModel:
         by_networks = self.networks.predict(_inputs(features, NETWORK_INPUTS[self.level])).astype(np.float64)
         step = (1 - self.share) * by_trees + self.share * by_networks
         found = np.clip(features["min_ewm_10"].to_numpy(np.float64) + step, 0.0, attended.LONGEST)
+        if self.lately is not None:
+            found = self.lately.taken_off(found)
         if self.attention is None:
             return found
         if squads is None:
@@ -200,7 +207,10 @@ class MinutesModel:
 
     def to_bytes(self) -> dict[str, bytes]:
         """`FILES` and perhaps attended.FILE, which `from_bytes` reads: XGBoost's own format, arrays and JSON."""
-        facts = {"level": self.level.value, "inputs": list(INPUTS[self.level]), "share": self.share}
+        facts = {
+            "level": self.level.value, "inputs": list(INPUTS[self.level]), "share": self.share,
+            "lately": list(self.lately.minutes) if self.lately else None,
+        }  # fmt: skip
         contents = (
             bytes(self.booster.save_raw("ubj")),
             self.networks.to_bytes(),
@@ -221,14 +231,15 @@ class MinutesModel:
         trees, networks, told = (files[name] for name in FILES)
         facts, bag = json.loads(told), NetworkBag.from_bytes(networks)
         level = InformationLevel(facts["level"])
-        if facts["inputs"] != list(INPUTS[level]) or bag.columns != NETWORK_INPUTS[level]:
+        if facts["inputs"] != list(INPUTS[level]) or "lately" not in facts or bag.columns != NETWORK_INPUTS[level]:
             raise PipelineError("The minutes model was fitted by another version, on other inputs: fit it again.")
         booster = xgb.Booster({"nthread": _PARAMETERS["nthread"]})
         booster.load_model(bytearray(trees))
         attention = AttentionNetwork.from_bytes(files[attended.FILE]) if attended.FILE in files else None
         if attention is not None and attention.columns != NETWORK_INPUTS[level]:
             raise PipelineError("The minutes model was fitted by another version, on other inputs: fit it again.")
-        return cls(level, booster, bag, facts["share"], attention)
+        lately = RunningError(tuple(facts["lately"])) if facts["lately"] else None
+        return cls(level, booster, bag, facts["share"], attention, lately)
 
 
 def _inputs(features: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
@@ -243,7 +254,7 @@ def add_minutes_forecasts(
     share: float = NETWORK_SHARE,
     attending: Attending | None = None,
 ) -> pd.DataFrame:
-    """The table with `exp_min_pregame`, `tip_mates_exp_min`, `tip_exp_min_columns` and `tip_exp_min`, walk-forward.
+    """The table with the forecasts of minutes before the day and at tip-off, walk-forward: columns of `catalog`.
 
     Each row is forecast by a fit on earlier days only. Rows before the first fit get the exponentially weighted mean
     of the player's minutes, and so NaN in a first game. The tip-off model also sees the pregame forecast and the sum
@@ -281,8 +292,34 @@ def _with_pregame(
     inputs = dict.fromkeys((*_TIPOFF_INPUTS, *NETWORK_INPUTS[InformationLevel.TIPOFF], *FEATURE_KEYS, "min"))
     table = features[[name for name in inputs if name in features]]
     pregame = _walk_forward(table, InformationLevel.PREGAME, seed, start, remember, share)
-    table = table.assign(exp_min_pregame=pregame)
+    table = table.assign(exp_min_fitted=pregame, exp_min_pregame=pregame)
+    if len(fitted := np.flatnonzero(_is_fitted(table, start))):
+        rows = table.iloc[fitted]
+        mended = pregame.astype(np.float64)
+        mended[fitted] = without_running_error(*_told(rows))
+        table = table.assign(exp_min_pregame=mended.astype(np.float32))
     return table.assign(tip_mates_exp_min=_mates_forecast(table))
+
+
+def _is_fitted(table: pd.DataFrame, start: MinutesModel | None) -> np.ndarray:
+    """Rows that are forecast by a fit and not by a moving average."""
+    dates, known = table["game_date"].to_numpy("datetime64[D]"), table["min"].notna().to_numpy()
+    periods = _periods(dates, known)
+    if start is not None:
+        return np.ones(len(table), dtype=bool)
+    return dates >= periods[0][0] if periods else np.zeros(len(table), dtype=bool)
+
+
+def _told(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Expected minutes, those played of players with some history, and days: what the running error goes by."""
+    played = rows["min"].where(rows["games_before"] >= MINIMUM_HISTORY)
+    day = rows["game_date"].to_numpy("datetime64[D]").astype(np.int64)
+    return rows["exp_min_fitted"].to_numpy(np.float64), played.to_numpy(np.float64), day
+
+
+def newest_error(features: pd.DataFrame) -> RunningError:
+    """What forecasts before the day, of `add_minutes_forecasts`, were off by lately after the last of the rows."""
+    return RunningError.newest(*_told(features))
 
 
 def learn_earlier(features: pd.DataFrame, seed: int) -> dict[InformationLevel, MinutesModel]:
@@ -302,7 +339,7 @@ def forecast_minutes(
 ) -> pd.DataFrame:
     """The rows of games to be played with the forecasts of `add_minutes_forecasts`, from models fitted before them.
 
-    All but `tip_exp_min_columns`, which nothing is forecast from.
+    All but those that nothing is forecast from and that are there for comparison.
 
     Args:
         features: of `build_features`, all rows of the games, since a player's minutes depend on his mates'.
@@ -384,6 +421,7 @@ def _periods(dates: np.ndarray, known: np.ndarray) -> list[tuple[np.datetime64, 
 def catalog() -> list[Feature]:
     """The columns of `add_minutes_forecasts`."""
     return [
+        Feature("exp_min_fitted", PREGAME, "minutes", "exp_min_pregame with its running error, for comparison"),
         Feature("exp_min_pregame", PREGAME, "minutes", "expected minutes before the day, walk-forward"),
         Feature("tip_mates_exp_min", TIPOFF, "minutes", "exp_min_pregame of the rotation mates who take part, summed"),
         Feature("tip_exp_min_columns", TIPOFF, "minutes", "tip_exp_min without networks that attend, for comparison"),

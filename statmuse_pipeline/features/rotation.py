@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statmuse_pipeline.domain import ROTATION_MINUTES
+from statmuse_pipeline.domain import ROTATION_MINUTES, PipelineError
 from statmuse_pipeline.features.catalog import PREGAME, Columns, Feature
-from statmuse_pipeline.features.rolling import SLOW, History
-from statmuse_pipeline.features.rows import GROUPS, Rows
+from statmuse_pipeline.features.rolling import SLOW, History, player_history
+from statmuse_pipeline.features.rows import GROUPS, Rows, prepare_rows
 
 MEMBER_DAYS = 30
 """A player who has not played for this many days no longer belongs to his team: its form has forgotten him."""
@@ -33,7 +33,7 @@ class Members:
 
     `team_game` and `player`, `group` are codes as in Rows; `missed` the team's games since his last one; `expected`
     his usual stats (slow means) from all his games before; `rotates` whether he belonged to the rotation, as
-    `in_rotation`; `present` whether he took part.
+    `in_rotation`; `present` whether he took part; `p_plays` how likely that was before the day.
     """
 
     team_game: np.ndarray
@@ -43,14 +43,17 @@ class Members:
     expected: Columns
     rotates: np.ndarray
     present: np.ndarray
+    p_plays: np.ndarray
 
 
-def team_members(rows: Rows, history: History) -> Members:
+def team_members(rows: Rows, history: History, chances: pd.DataFrame | None = None) -> Members:
     """The members of every team on the day of each of its games, from earlier games alone (but for `present`).
 
     Args:
         rows: the rows.
         history: `rolling.player_history(rows)`.
+        chances: game_id, player_id, p_plays, known before the day of the game. Of whom nothing is known he plays if he
+            played the team's last game.
     """
     teams = rows.teams
     seen = np.flatnonzero(~rows.upcoming)
@@ -77,7 +80,33 @@ def team_members(rows: Rows, history: History) -> Members:
         expected={s: history.take(mean, at)[source] for s, mean in usual_stats(rows, history).items()},
         rotates=in_rotation(rows, history, at)[source],
         present=_present(rows, team_game, player[source]),
+        p_plays=_p_plays(rows, team_game, player[source], missed, chances),
     )
+
+
+def _p_plays(
+    rows: Rows, team_game: np.ndarray, player: np.ndarray, missed: np.ndarray, chances: pd.DataFrame | None
+) -> np.ndarray:
+    """The chances of pairs of a team game and a player; whether he played the last game where there is none."""
+    last = (missed == 0).astype(float)
+    if chances is None or chances.empty:
+        return last
+    told = chances[chances["p_plays"].notna()]
+    game, person = _ids(rows.frame["game_id"], rows.game), _ids(rows.frame["player_id"], rows.player)
+    asked = pd.MultiIndex.from_arrays([game[rows.teams.game[team_game]], person[player]])
+    known = pd.MultiIndex.from_arrays([told["game_id"].to_numpy(object), told["player_id"].to_numpy(object)])
+    if known.has_duplicates:
+        game_id, player_id = known[known.duplicated()][0]
+        raise PipelineError(f"How likely player {player_id} in game {game_id} is to play is told twice.")
+    found = pd.Series(told["p_plays"].to_numpy(np.float64), index=known).reindex(asked).to_numpy()
+    return np.where(np.isnan(found), last, found)
+
+
+def _ids(ids: pd.Series, codes: np.ndarray) -> np.ndarray:
+    """The id behind each code 0, 1, ..."""
+    found = np.empty(int(codes.max()) + 1, dtype=object)
+    found[codes] = ids.to_numpy(object)
+    return found
 
 
 def usual_stats(rows: Rows, history: History) -> Columns:
@@ -102,6 +131,15 @@ def in_rotation(rows: Rows, history: History, at: np.ndarray) -> np.ndarray:
 def rotates(features: pd.DataFrame) -> pd.Series:
     """`in_rotation` of the rows of a feature table."""
     return features["min_ewm_25"] >= ROTATION_MINUTES
+
+
+def rotation_before(player_games: pd.DataFrame, players: pd.DataFrame, upcoming: pd.DataFrame) -> pd.Series:
+    """player_id -> whether he belongs to the rotation before his game to be played; arguments as `build_features`."""
+    rows = prepare_rows(player_games, players, upcoming)
+    history = player_history(rows)
+    come = np.flatnonzero(rows.upcoming)
+    at = history.before(rows.player[come], rows.day[come])
+    return pd.Series(in_rotation(rows, history, at), index=rows.frame["player_id"].to_numpy()[come])
 
 
 def _regulation(rows: Rows, history: History) -> np.ndarray:
@@ -160,15 +198,14 @@ def role_features(rows: Rows, history: History, members: Members) -> Columns:
     own = history.take(usual_stats(rows, history)["min"], at)
     minutes = members.expected["min"]
     rotation, own_rotates = members.rotates, in_rotation(rows, history, at)
-    healthy, absent = rotation & (members.missed == 0), rotation & (members.missed > 0)
-    own_missed = _own_missed(rows, members)
-    own_healthy = np.where(own_rotates & (own_missed == 0), own, 0.0)
+    likely, absent = expected_minutes(members), rotation & (members.missed > 0)
+    own_missed, own_likely = of_himself(rows, members, members.missed), np.nan_to_num(of_himself(rows, members, likely))
     own_absent = np.where(own_rotates & (own_missed > 0), own, 0.0)
     return {
         "rotation_size": team_sum(rows, members.team_game, rotation),
         "rotation_rank": rank_among(rows, members.team_game[rotation], minutes[rotation], own),
-        "mates_min": team_sum(rows, members.team_game, healthy * minutes) - own_healthy,
-        "mates_min_pos": group_sum(rows, members, healthy * minutes) - own_healthy,
+        "mates_min": team_sum(rows, members.team_game, likely) - own_likely,
+        "mates_min_pos": group_sum(rows, members, likely) - own_likely,
         "mates_out_last_min": team_sum(rows, members.team_game, absent * minutes) - own_absent,
         "mates_out_last_min_pos": group_sum(rows, members, absent * minutes) - own_absent,
         "games_missed": own_missed,
@@ -177,8 +214,13 @@ def role_features(rows: Rows, history: History, members: Members) -> Columns:
     }
 
 
-def _own_missed(rows: Rows, members: Members) -> np.ndarray:
-    """Team games missed by the row's player since his last game for that team; NaN when he is new or long away."""
+def expected_minutes(members: Members) -> np.ndarray:
+    """Usual minutes of the members of the rotation, times how likely they play; 0 of everyone else."""
+    return np.where(members.rotates, members.p_plays * members.expected["min"], 0.0)
+
+
+def of_himself(rows: Rows, members: Members, values: np.ndarray) -> np.ndarray:
+    """What is told of the row's own player among the members; NaN when he is new or long away."""
     span = int(rows.player.max()) + 1
     pair = members.team_game * span + members.player
     order = np.argsort(pair, kind="stable")
@@ -186,7 +228,7 @@ def _own_missed(rows: Rows, members: Members) -> np.ndarray:
     if not len(pair):
         return np.full(len(rows), np.nan)
     found = np.minimum(np.searchsorted(pair[order], wanted), len(pair) - 1)
-    return np.where(pair[order][found] == wanted, members.missed[order][found], np.nan)
+    return np.where(pair[order][found] == wanted, values[order][found], np.nan)
 
 
 def _minutes_roles(rows: Rows, history: History, at: np.ndarray) -> Columns:
@@ -281,7 +323,7 @@ def catalog() -> list[Feature]:
     found = [
         ("rotation_size", f"members of the team with {usual}"),
         ("rotation_rank", "rank of the player's usual minutes among them"),
-        ("mates_min", "usual minutes of rotation mates who played the team's last game"),
+        ("mates_min", "usual minutes of rotation mates, times how likely each of them plays"),
         ("mates_min_pos", "the same at the player's position group"),
         ("mates_out_last_min", "usual minutes of rotation mates who missed the team's last game"),
         ("mates_out_last_min_pos", "the same at the player's position group"),

@@ -184,7 +184,7 @@ def _nights(rows: Rows) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64
 
 
 def _games(rows: Rows, tonight: TakePart, wanted: Mask) -> tuple[Figures, Mask]:
-    present = mates_in(rows, tonight.team_game, tonight.player, tonight.minutes)
+    present = mates_in(rows, tonight.team_game, tonight.player, tonight.minutes).roots
     _, regulation, rank = _nights(rows)
     played = rows.played
     margin = np.bincount(rows.team_game[played], rows.box["plus_minus"][played], len(rows.teams))[rows.team_game] / 5

@@ -34,6 +34,7 @@ def build_features(
     *,
     only_upcoming: bool = False,
     seasons: Collection[str] | None = None,
+    chances: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Features of every player-game from what was known before its day (`tip_` columns: when the ball went up).
 
@@ -46,6 +47,8 @@ def build_features(
             expected to play should be listed; without `out`, tip-off columns of these rows are missing.
         only_upcoming: give the rows to be played alone, in a third of the time.
         seasons: give the rows of these seasons alone, in half the time for one of four; all when left out.
+        chances: game_id, player_id, p_plays: how likely members of the teams are to play, known before the day of the
+            game; who is not told of plays as surely as he played the team's last game.
 
     Returns:
         FEATURE_KEYS, TARGETS (int64; float64 with NaN in rows to be played) and float32 features as in
@@ -53,16 +56,17 @@ def build_features(
         game_date, game_id, player_id. What is not known is NaN.
 
     Raises:
-        PipelineError: when there are no rows, a player-game stands twice, or upcoming rows lie in the past.
+        PipelineError: when there are no rows, a player-game or a chance stands twice, or upcoming rows lie in the past.
     """
     rows = prepare_rows(player_games, players, upcoming)
     wanted = np.ones(len(rows), dtype=bool) if seasons is None else rows.frame["season"].isin(seasons).to_numpy()
     if only_upcoming:
         wanted &= rows.upcoming
     history = rolling.player_history(rows)
-    members = rotation.team_members(rows, history)
+    members = rotation.team_members(rows, history, chances)
     tonight = rotation.take_part(rows, history, members)
     calendar = schedule.schedule_features(rows, games, history)
+    roles = rotation.role_features(rows, history, members)
     columns = {
         **rolling.recent_form(rows, history),
         **efficiency.efficiency_features(rows, history),
@@ -70,8 +74,8 @@ def build_features(
         **travel.travel_features(rows, calendar["tipoff_hour"]),
         **schedule.profile_features(rows, players),
         **opponent.opponent_features(rows, history),
-        **rotation.role_features(rows, history, members),
-        **availability.availability_features(rows, history, members, tonight),
+        **roles,
+        **availability.availability_features(rows, history, members, tonight, roles),
         **lineup.lineup_features(rows, history, members, tonight, wanted),
         **lineup_rates.lineup_rates(rows, history, members, tonight),
     }

@@ -208,6 +208,32 @@ def test_an_injury_report_decides_who_plays(evening):
     assert probable["p_plays"] == pytest.approx(1.5 * questionable["p_plays"], abs=0.05)
 
 
+def test_who_is_out_moves_the_pregame_forecasts_of_his_mates(evening):
+    """A report of one team leaves the game at pregame level, which knows it all the same."""
+    workspace = evening.workspace()
+    evening.run(workspace)
+    before = slate_of(evening)
+    last = read.player_games(workspace.engine).groupby("player_id")["min"].mean()
+    rows = upcoming_rows(read.player_games(workspace.engine), games_of(evening))
+    here = rows[rows["game_id"] == GAMES[0]]
+    stars = sorted(here.loc[here["team_id"] == evening.teams[0], "player_id"], key=lambda player: -last[player])[:4]
+    evening.report(dict.fromkeys(stars, "Out"), teams=(int(evening.teams[0]),))
+    evening.run(workspace)
+    after = slate_of(evening)
+    assert set(after.players["level"]) == {"pregame"}
+    assert before.forecasts is not None
+    assert after.forecasts is not None
+    points = [
+        slate.forecasts.frame[slate.forecasts.frame["stat"] == "PTS"].set_index("player_id")["mean"]
+        for slate in (before, after)
+    ]
+    rise = (points[1] - points[0]).dropna()
+    mates = here.loc[(here["team_id"] == evening.teams[0]) & ~here["player_id"].isin(stars), "player_id"]
+    elsewhere = rows.loc[rows["game_id"] != GAMES[0], "player_id"]
+    assert rise[mates].mean() > 0.1
+    assert (rise[elsewhere] == 0).all()
+
+
 def test_what_is_known_of_absences_moves_no_pregame_number(template):
     workspace, slate = template.workspace(), slate_of(template)
     history = read.player_games(workspace.engine)

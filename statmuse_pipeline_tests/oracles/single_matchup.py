@@ -4,6 +4,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from statmuse_pipeline.defs.players import load_models, read_calibrators
+from statmuse_pipeline.defs.playing import read_playing_models
 from statmuse_pipeline.defs.pooled import EVERY_SPLIT, Pooled, dataset_rows
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.defs.upcoming import Matchup
@@ -55,6 +56,7 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
     import pandas as pd
 
     from statmuse_pipeline.features.minutes import FILES, MinutesModel, forecast_minutes
+    from statmuse_pipeline.features.roster import roster_features
     from statmuse_pipeline.features.table import build_features
     from statmuse_pipeline.forecasting import make_forecasts
     from statmuse_pipeline.modeling.residuals import add_residual_history
@@ -65,7 +67,11 @@ def forecast_matchup(workspace: Workspace, matchup: Matchup, player_id: int) -> 
     if player_id not in set(upcoming["player_id"]):
         raise PipelineError(f"Player {player_id} plays for neither team: check the opponent and the date.")
     known = history[history["game_date"] < pd.Timestamp(matchup.date)]
-    table = build_features(known, read.games(workspace.engine), read.players(workspace.engine), upcoming)
+    players = read.players(workspace.engine)
+    roster = roster_features(known, players, upcoming.drop(columns="out", errors="ignore"))
+    likely = read_playing_models(workspace).plain.p_plays(roster)
+    chances = roster[["game_id", "player_id"]].assign(p_plays=likely)
+    table = build_features(known, read.games(workspace.engine), players, upcoming, chances=chances)
     folder = workspace.shelf.folder("pooled")
     workspace.shelf.require("pooled", made_by="statmuse train")
     minutes = {
