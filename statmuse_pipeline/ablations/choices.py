@@ -14,6 +14,9 @@ from statmuse_pipeline.modeling.prior import PENALTY, REFIT_DAYS, RELEASED, Ridg
 
 PREGAME, TIPOFF = InformationLevel.PREGAME, InformationLevel.TIPOFF
 
+LAST_GAME, BOX_SCORES = "last game", "box scores"
+"""Feature tables that expect of the mates who played the last game, or those whom box scores alone make likely."""
+
 _LINEUPS = tuple(f"{name}_{what}" for name in ("tip_like", "tip_alike", "like") for what in ("min", "gain", "games"))
 
 
@@ -29,6 +32,7 @@ class Choice:
         settings: of the ridge.
         refit_days: between two fits of the ridge.
         prepare: feature table, seed -> feature table; None leaves it as it is.
+        table: name of another feature table of the study, where it has one, to prepare instead of the released one.
         slow: left out of a quick run.
         earlier: whether the ridge begins with what earlier seasons taught.
     """
@@ -40,6 +44,7 @@ class Choice:
     settings: RidgeSettings = RELEASED
     refit_days: int = REFIT_DAYS
     prepare: Callable[[pd.DataFrame, int], pd.DataFrame] | None = None
+    table: str | None = None
     slow: bool = False
     earlier: bool = True
 
@@ -93,6 +98,10 @@ CHOICES: tuple[Choice, ...] = (
            prepare=add_minutes_forecasts, slow=True),
     Choice("minutes", "no earlier seasons, pregame", "minutes learned from the seasons that are forecast alone",
            PREGAME, prepare=add_minutes_forecasts, slow=True),
+    Choice("absences", "as in the last game, pregame", "nor earlier seasons: who played the last game is expected",
+           PREGAME, prepare=add_minutes_forecasts, table=LAST_GAME, slow=True),
+    Choice("absences", "no injury transactions, pregame", "nor earlier seasons: expected is who is so by box scores",
+           PREGAME, prepare=add_minutes_forecasts, table=BOX_SCORES, slow=True),
     Choice("minutes", "trees alone", "nor earlier seasons: minutes without features/networks.py",
            prepare=_trees_alone, slow=True),
     Choice("minutes", "trees alone, pregame", "nor earlier seasons: minutes without features/networks.py", PREGAME,

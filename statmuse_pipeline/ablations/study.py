@@ -49,6 +49,8 @@ class Study:
         quick: without the choices that take long, and with few bootstrap draws.
         first_fit_rows: of the walk-forward priors.
         earlier: sums of the priors' ridge from earlier seasons, a level each; empty where there are none.
+        tables: other feature tables by name, without forecasts of minutes: they are made when they are asked for, and
+            choices about any that is not here are left out.
         workers: threads that score.
         progress: wraps the list of the choices.
     """
@@ -59,6 +61,7 @@ class Study:
     quick: bool = False
     first_fit_rows: int = FIRST_FIT_ROWS
     earlier: Mapping[InformationLevel, RidgeSums] = field(default_factory=dict)
+    tables: Mapping[str, Callable[[], pd.DataFrame]] = field(default_factory=dict)
     workers: int = 1
     progress: Progress = _silent
     _prepared: dict[Any, pd.DataFrame] = field(default_factory=dict, repr=False)
@@ -90,15 +93,23 @@ class Study:
         table = self.rows
         if choice is not None and choice.prepare is not None:
             # The two levels of a choice follow each other and share what takes longest.
-            if choice.prepare not in self._prepared:
+            wanted = choice.prepare, choice.table
+            if wanted not in self._prepared:
                 self._prepared.clear()
-                self._prepared[choice.prepare] = choice.prepare(table, self.seed)
-            table = self._prepared[choice.prepare]
+                self._prepared[wanted] = choice.prepare(self._table(choice.table), self.seed)
+            table = self._prepared[wanted]
         settings = RELEASED if choice is None else choice.settings
         refit_days = REFIT_DAYS if choice is None else choice.refit_days
         earlier = self.earlier.get(level) if choice is None or choice.earlier else None
         means = walk_forward_all(table, level, self.stats, refit_days, self.first_fit_rows, settings, earlier)
         return means, table
+
+    def _table(self, name: str | None) -> pd.DataFrame:
+        """That feature table, or the released one: the same rows in the same order."""
+        if name is None:
+            return self.rows
+        keys = self.rows[["game_id", "player_id", "split"]]
+        return keys.merge(self.tables[name](), on=["game_id", "player_id"], how="left", validate="one_to_one")
 
     def games(self, stat: Stat, means: pd.DataFrame, table: pd.DataFrame, level: InformationLevel) -> Games:
         """The games of all rows."""
@@ -142,7 +153,11 @@ def measure(study: Study, players: pd.DataFrame | None = None) -> pd.DataFrame:
         table += _compared(told, scores, scores, bootstrap)
     told = {"group": "level", "name": "pregame", "changed": "who is out is not known", "level": PREGAME.value}
     table += _compared(told, base[PREGAME], base[TIPOFF], bootstrap)
-    choices = [choice for choice in CHOICES if not (study.quick and choice.slow)]
+    choices = [
+        choice
+        for choice in CHOICES
+        if not (study.quick and choice.slow) and (choice.table is None or choice.table in study.tables)
+    ]
     for choice in study.progress(choices, len(choices), "Choices about means"):
         found, prepared = study.means(choice.level, choice)
         scores = _score(study, released, found, prepared, choice.level)

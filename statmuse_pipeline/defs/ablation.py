@@ -1,5 +1,6 @@
 """What `statmuse ablate` does: the ablation table of the current dataset, kept with a receipt."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,8 @@ def ablate(workspace: Workspace, *, quick: bool = False) -> Path:
                 "betting",
                 "modeling",
                 "calibration",
-                "features/minutes.py",
-                "features/networks.py",
-                "features/roster.py",
+                "features",
+                "participation_backtest.py",
                 "evaluation",
                 "defs/ablation.py",
             ),
@@ -79,6 +79,7 @@ def _measure(
         seed=workspace.settings.seed,
         quick=quick,
         earlier=earlier_sums(workspace),
+        tables={name: partial(_expecting, workspace, name) for name in _tables(workspace)},
         workers=workspace.settings.workers,
         progress=workspace.progress,
     )
@@ -89,6 +90,29 @@ def _measure(
     table.to_parquet(folder / "ablations.parquet", index=False)
     (folder / "ablations.md").write_text(markdown(table))
     return {"rows": len(table)}
+
+
+def _tables(workspace: Workspace) -> "tuple[str, ...]":
+    """Names of the feature tables that expect something else of absences than the released one."""
+    from statmuse_pipeline.ablations.choices import BOX_SCORES, LAST_GAME
+
+    return (LAST_GAME,) if raw_transactions(workspace) is None else (LAST_GAME, BOX_SCORES)
+
+
+def _expecting(workspace: Workspace, name: str) -> "pd.DataFrame":
+    """The feature table without forecasts of minutes, as it is where less is known of who is likely to play."""
+    from statmuse_pipeline.ablations.choices import BOX_SCORES
+    from statmuse_pipeline.features.roster import roster_features
+    from statmuse_pipeline.features.table import build_features
+    from statmuse_pipeline.participation_backtest import known_chances
+    from statmuse_pipeline.warehouse import read
+
+    seasons = workspace.settings.seasons
+    player_games, players = read.player_games(workspace.engine, seasons), read.players(workspace.engine)
+    chances = None
+    if name == BOX_SCORES:
+        chances = known_chances(roster_features(player_games, players), workspace.settings.seed)
+    return build_features(player_games, read.games(workspace.engine, seasons), players, chances=chances)
 
 
 def _playing_time(workspace: Workspace, study: "Study") -> "pd.DataFrame":

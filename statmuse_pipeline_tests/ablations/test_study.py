@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from statmuse_pipeline.ablations.choices import CHOICES
+from statmuse_pipeline.ablations.choices import CHOICES, Choice
 from statmuse_pipeline.ablations.families import FAMILIES, SLOW
 from statmuse_pipeline.ablations.study import Study, measure
 from statmuse_pipeline.ablations.table import by_stat, markdown, overview
@@ -118,6 +118,27 @@ def test_a_stat_measured_alone_gives_its_rows_again(rows, table):
     pd.testing.assert_frame_equal(alone[~hangs], same[~hangs], rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(alone.loc[hangs, "rmse"], same.loc[hangs, "rmse"], rtol=1e-9)
     np.testing.assert_allclose(alone.loc[hangs, "log_score"], same.loc[hangs, "log_score"], rtol=5e-3)
+
+
+@pytest.fixture
+def choice_of_a_table(monkeypatch) -> Choice:
+    """The only choice: another table, of which a column is blank."""
+    choice = Choice(
+        "absences", "no context", "a table without ages", prepare=lambda table, seed: table, table="ageless", slow=False
+    )
+    monkeypatch.setattr("statmuse_pipeline.ablations.study.CHOICES", (choice,))
+    return choice
+
+
+def test_a_choice_may_be_about_another_table_and_is_left_out_where_there_is_none(rows, choice_of_a_table):
+    study = {"stats": (Stat.AST,), "seed": 3, "quick": True, "first_fit_rows": 2500}
+    assert choice_of_a_table.name not in set(measure(Study(rows, **study))["name"])
+    other = rows.drop(columns="split").assign(age=0.0).sample(frac=1.0, random_state=1)
+    found = measure(Study(rows, **study, tables={"ageless": lambda: other}))
+    own = found[found["name"] == choice_of_a_table.name].set_index("stat")
+    released = found[(found["name"] == "released") & (found["level"] == "tipoff")].set_index("stat")
+    assert (own["rows"] == released["rows"]).all()
+    assert 0 < abs(own.loc["AST", "rmse_diff"]) < 0.05
 
 
 def test_rows_of_the_test_split_are_refused(rows):
