@@ -25,7 +25,7 @@ CLOCKS = {
 }
 
 LEVELS = {
-    InformationLevel.PREGAME.value: "pregame: nobody's absence is known",
+    InformationLevel.PREGAME.value: "pregame: absences count as far as they are likely",
     InformationLevel.TIPOFF.value: "tip-off: it is known who is out",
 }
 

@@ -7,7 +7,7 @@ which only the day is known, are no report, and say nothing of those they do not
 **Information level.** A game is forecast at tip-off level only when it is known who is out: the newest report of both
 teams is no older than `REPORT_AGE` (reports appear hourly), and no player of the rotation is left `Questionable` or
 `Doubtful` in it. Only rotation players enter the tip-off features, so nobody else's status can leave them open.
-Otherwise the game is forecast at pregame level, which knows nobody's absence.
+Otherwise the game is forecast at pregame level, in which absences count as far as reports make them likely.
 """
 
 from __future__ import annotations
