@@ -65,11 +65,14 @@ def interval_chart(
         parts.append(f'<line class="mark" x1="{at}" x2="{at}" y1="4" y2="{height - 4}"/>')
         where = f'x="{at - 4:.1f}" text-anchor="end"' if left or at > WIDTH - 70 else f'x="{at + 4:.1f}"'
         parts.append(f'<text class="faint" {where} y="13">{escape(name)}</text>')
+    # Values end before a mark that would cross them near the edge.
+    crossing = [float(x(position)) for position, _ in marks if float(x(position)) > WIDTH - 110]
+    end = min([WIDTH - 2.0, *crossing]) - 6
     for place, e in enumerate(known):
         y = top + row * place
         parts.append(f'<text x="8" y="{y + 11}">{escape(e.label)}</text>')
         told = f"{show(e.value)} ({show(e.low)} to {show(e.high)})"
-        parts.append(f'<text class="faint" x="{WIDTH - 8}" y="{y + 11}" text-anchor="end">{escape(told)}</text>')
+        parts.append(f'<text class="faint" x="{end:g}" y="{y + 11}" text-anchor="end">{escape(told)}</text>')
         parts.append(f'<line class="span" x1="{x(e.low)}" x2="{x(e.high)}" y1="{y + 26}" y2="{y + 26}"/>')
         parts.append(f'<circle class="dot" cx="{x(e.value)}" cy="{y + 26}" r="4.5"/>')
     return Markup("".join(parts) + "</svg>")

@@ -11,6 +11,7 @@ import pytest
 
 from statmuse_pipeline.domain import PipelineError
 from statmuse_pipeline.evaluation.gate import run_gate
+from statmuse_pipeline.reports.figures import Estimate, interval_chart
 from statmuse_pipeline.reports.report import ReportContext, render_report, target_verdict, write_report
 from statmuse_pipeline_tests.reports import made_up
 
@@ -331,3 +332,12 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, context
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(PipelineError, match="cannot be written"):
         write_report(context, tmp_path / "file")
+
+
+@pytest.mark.parametrize("mark", [0.8, 0.97, 1.0])
+def test_values_are_printed_beside_a_mark_near_the_edge_and_not_across_it(mark: float) -> None:
+    drawn = str(interval_chart([Estimate("PTS", 0.9, 0.7, 0.95)], [(mark, "baseline")], "{:.2f}".format, "ratios"))
+    line = float(re.search(r'class="mark" x1="([\d.]+)"', drawn)[1])  # type: ignore[index]
+    end = float(re.search(r'x="([\d.]+)" y="37" text-anchor="end">0\.90', drawn)[1])  # type: ignore[index]
+    assert end < line - 4 or line < end - 110
+    assert end > 200
