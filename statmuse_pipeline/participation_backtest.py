@@ -29,8 +29,8 @@ Period = tuple[pd.Timestamp, pd.Timestamp]
 EVERY_MONTH = tuple(range(1, 13))
 
 CHANCES_MONTHS = (1, 10)
-"""Months in which a fit begins that tells features who is likely to play: every month is better by .5% of the Brier
-score at most, in eight times the time."""
+"""Months in which a fit begins that tells features who is likely to play. Every month is better by .2 to 1.4% of the
+Brier score of the rotation, in three to eight times the time."""
 
 CHANCES_ROWS = 15_000
 """Members of teams in games that the first of those learns from: some six weeks of a season."""

@@ -198,7 +198,7 @@ class MinutesModel:
         step = (1 - self.share) * by_trees + self.share * by_networks
         found = np.clip(features["min_ewm_10"].to_numpy(np.float64) + step, 0.0, attended.LONGEST)
         if self.lately is not None:
-            found = self.lately.taken_off(found)
+            found = np.minimum(self.lately.taken_off(found), attended.LONGEST)
         if self.attention is None:
             return found
         if squads is None:
@@ -296,17 +296,17 @@ def _with_pregame(
     if len(fitted := np.flatnonzero(_is_fitted(table, start))):
         rows = table.iloc[fitted]
         mended = pregame.astype(np.float64)
-        mended[fitted] = without_running_error(*_told(rows))
+        mended[fitted] = np.minimum(without_running_error(*_told(rows)), attended.LONGEST)
         table = table.assign(exp_min_pregame=mended.astype(np.float32))
     return table.assign(tip_mates_exp_min=_mates_forecast(table))
 
 
 def _is_fitted(table: pd.DataFrame, start: MinutesModel | None) -> np.ndarray:
     """Rows that are forecast by a fit and not by a moving average."""
-    dates, known = table["game_date"].to_numpy("datetime64[D]"), table["min"].notna().to_numpy()
-    periods = _periods(dates, known)
     if start is not None:
         return np.ones(len(table), dtype=bool)
+    dates, known = table["game_date"].to_numpy("datetime64[D]"), table["min"].notna().to_numpy()
+    periods = _periods(dates, known)
     return dates >= periods[0][0] if periods else np.zeros(len(table), dtype=bool)
 
 

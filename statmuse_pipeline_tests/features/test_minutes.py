@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from statmuse_pipeline.features.minutes import (
     MinutesModel,
     add_minutes_forecasts,
     learn_earlier,
+    newest_error,
 )
+from statmuse_pipeline.features.running_error import KNOTS, RunningError, without_running_error
 from statmuse_pipeline.features.table import build_features, columns_at, feature_catalog
 from statmuse_pipeline_tests.features.leagues import DAY, League, real_season
 from statmuse_pipeline_tests.shelved import Shelved
@@ -44,6 +47,31 @@ def test_a_model_comes_back_from_its_files_and_forecasts_the_same(
     np.testing.assert_array_equal(again.predict(tonight), model.predict(tonight))
     assert again.level is level
     assert files == MinutesModel.fit(features[features["game_date"] < DAY], level, seed=1).to_bytes()
+
+
+def test_what_forecasts_were_off_by_lately_is_taken_off_from_the_first_fit_on(features: pd.DataFrame) -> None:
+    moving = (features["exp_min_fitted"] == features["min_ewm_10"]) | features["exp_min_fitted"].isna()
+    first = features.loc[~moving, "game_date"].min()
+    before, after = features[features["game_date"] < first], features[features["game_date"] >= first]
+    assert before["exp_min_pregame"].equals(before["exp_min_fitted"])
+    played = after["min"].where(after["games_before"] >= 10)
+    day = (after["game_date"] - first).dt.days
+    wanted = without_running_error(after["exp_min_fitted"], played, day)
+    np.testing.assert_allclose(after["exp_min_pregame"], wanted, rtol=1e-6)
+    late = after[after["game_date"] > first + pd.Timedelta(days=10)]
+    assert (late["exp_min_pregame"] != late["exp_min_fitted"]).mean() > 0.9
+
+
+def test_a_model_takes_off_what_it_was_told_and_keeps_it_in_its_files(features: pd.DataFrame) -> None:
+    plain = MinutesModel.fit(features[features["game_date"] < DAY], InformationLevel.PREGAME, seed=1)
+    told = replace(plain, lately=newest_error(features[features["game_date"] < DAY]))
+    again, tonight = MinutesModel.from_bytes(told.to_bytes()), features[features["game_date"] == DAY]
+    off = np.interp(plain.predict(tonight), KNOTS, newest_error(features[features["game_date"] < DAY]).minutes)
+    assert abs(off).max() > 0.005
+    np.testing.assert_allclose(again.predict(tonight), np.clip(plain.predict(tonight) - off, 0, 53), atol=1e-9)
+    shifted = replace(plain, lately=RunningError((-60.0, 60.0, 60.0, 60.0)))
+    assert shifted.predict(tonight).min() == 0
+    assert shifted.predict(tonight).max() <= 53
 
 
 def test_a_model_of_another_version_is_refused(features: pd.DataFrame) -> None:
