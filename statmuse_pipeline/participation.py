@@ -58,7 +58,7 @@ def chances_before(
     """
     known = roster.set_index("player_id").reindex(rows["player_id"])
     own = _by_model(models, known, rows, transactions)
-    told = _told(models, known, rows, transactions) if transactions is None else own
+    told = own if transactions is not None else models.plain.with_reports(own, list(rows["status"]), known["usual_min"])
     before = (rows["game_id"].map(levels) == InformationLevel.PREGAME).to_numpy()
     return rows[["game_id", "player_id"]].assign(p_plays=np.where(before, told, own))
 
@@ -71,16 +71,6 @@ def _by_model(
         return models.plain.p_plays(known)
     codes = rows["player_id"].map(transactions).map(LISTED_CODES).fillna(0.0)
     return models.listed.p_plays(known.assign(**{LISTED: codes.to_numpy()}))
-
-
-def _told(
-    models: ParticipationModels, known: pd.DataFrame, rows: pd.DataFrame, transactions: pd.Series | None
-) -> np.ndarray:
-    """P(plays) with the words of an official report; of a list of transactions only that who is out is out."""
-    own, status = _by_model(models, known, rows, transactions), rows["status"].to_numpy(dtype=object)
-    if transactions is not None and models.listed is not None:
-        status = np.where(status == OUT, status, "")
-    return models.plain.with_reports(own, list(status), known["usual_min"])
 
 
 def forecast_participation(
@@ -109,7 +99,11 @@ def forecast_participation(
         expected; p_limited + p_normal + p_extended = p_plays.
     """
     known = roster.set_index("player_id").reindex(rows["player_id"])
-    plays = pd.Series(_told(models, known, rows, transactions), index=known.index)
+    own, status = _by_model(models, known, rows, transactions), rows["status"].to_numpy(dtype=object)
+    if transactions is not None and models.listed is not None:
+        # The model knows what the other words of a list are worth.
+        status = np.where(status == OUT, status, "")
+    plays = pd.Series(models.plain.with_reports(own, list(status), known["usual_min"]), index=known.index)
     parts = []
     for level in InformationLevel:
         here = (features["game_id"].map(levels) == level) & features[EXPECTED_MINUTES[level]].notna()

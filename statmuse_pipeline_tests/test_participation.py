@@ -16,7 +16,7 @@ LEVELS = {BEFORE: InformationLevel.PREGAME, AT: InformationLevel.TIPOFF}
 
 
 def roster(rows: int = 4000, seed: int = 5) -> pd.DataFrame:
-    """Who missed games plays in a third of the cases, who is listed as out in a tenth."""
+    """Who missed games plays in a third of the cases, who is listed as out, a fifth of all, in a tenth."""
     rng = np.random.default_rng(seed)
     missed, listed = rng.integers(0, 2, rows), np.where(rng.random(rows) < 0.2, 3.0, 0.0)
     chance = np.where(listed == 3, 0.1, np.where(missed == 1, 0.33, 0.95))

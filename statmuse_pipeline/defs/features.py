@@ -7,7 +7,7 @@ import dagster as dg
 
 from statmuse_pipeline.defs.earlier import earlier_lesson, earlier_minutes_version, earlier_models, earlier_seasons
 from statmuse_pipeline.defs.ingest import OWNERS
-from statmuse_pipeline.defs.injuries import raw_transactions, with_ids
+from statmuse_pipeline.defs.injuries import listed_members, raw_transactions
 from statmuse_pipeline.defs.kept_fits import keeping
 from statmuse_pipeline.defs.metadata import column_schema, markdown_table
 from statmuse_pipeline.defs.partitions import EARLIER_SEASONS, ONE_RUN, SEASONS
@@ -48,16 +48,18 @@ def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
 
     from statmuse_pipeline.features.table import feature_catalog
 
-    seasons = sorted(context.partition_keys)
+    seasons, transactions = sorted(context.partition_keys), raw_transactions(workspace)
     versions = {
-        label: features_version(workspace, label) for label in workspace.settings.seasons if label <= seasons[-1]
+        label: features_version(workspace, label, transactions)
+        for label in workspace.settings.seasons
+        if label <= seasons[-1]
     }
     receipts = {label: workspace.shelf.receipt(f"features/{label}") for label in versions}
     old = [label for label, receipt in receipts.items() if receipt is None or receipt.inputs != versions[label]]
     stale = [season for season in seasons if season in old]
     if stale:
         upto = [label for label in versions if label <= stale[-1]]
-        table = _build(workspace, upto, upto.index(old[0]))
+        table = _build(workspace, upto, upto.index(old[0]), transactions)
         for season in stale:
             rows = table[table["season"] == season]
 
@@ -83,16 +85,20 @@ def player_features(context: dg.AssetExecutionContext, workspace: dg.ResourcePar
     )
 
 
-def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFrame":
+def _build(
+    workspace: Workspace, seasons: "list[str]", known: int, transactions: "pd.DataFrame | None"
+) -> "pd.DataFrame":
     """The table of those seasons: the first `known` of them as they lie on the shelf, the rest anew."""
     import pandas as pd
 
     from statmuse_pipeline.features.minutes import add_minutes_forecasts, catalog
     from statmuse_pipeline.features.table import build_features
+    from statmuse_pipeline.participation_backtest import known_chances
     from statmuse_pipeline.warehouse import read
 
     player_games, players = read.player_games(workspace.engine, seasons), read.players(workspace.engine)
-    chances = _known_chances(workspace, player_games, players)
+    members = listed_members(workspace, transactions, player_games, players)
+    chances = known_chances(members, workspace.settings.seed, keeping(workspace.shelf, _CHANCES, *_CHANCES_BY))
     games = read.games(workspace.engine, seasons)
     fresh = build_features(player_games, games, players, seasons=seasons[known:], chances=chances)
     before = []
@@ -108,17 +114,6 @@ def _build(workspace: Workspace, seasons: "list[str]", known: int) -> "pd.DataFr
         keeping(workspace.shelf, _FITS, *_FIT_BY),
         attending=_attending(workspace, player_games, players),
     )
-
-
-def _known_chances(workspace: Workspace, player_games: "pd.DataFrame", players: "pd.DataFrame") -> "pd.DataFrame":
-    """How likely members of teams were to play, as box scores and, where there are some, injury transactions tell."""
-    from statmuse_pipeline.features.roster import LISTED, listed_statuses, roster_features
-    from statmuse_pipeline.participation_backtest import known_chances
-
-    members, transactions = roster_features(player_games, players), raw_transactions(workspace)
-    if transactions is not None:
-        members[LISTED] = listed_statuses(members, with_ids(workspace, transactions, player_games))
-    return known_chances(members, workspace.settings.seed, keeping(workspace.shelf, _CHANCES, *_CHANCES_BY))
 
 
 def _attending(workspace: Workspace, player_games: "pd.DataFrame", players: "pd.DataFrame") -> "Attending | None":
@@ -148,8 +143,14 @@ def attention_network(workspace: Workspace, features: "pd.DataFrame") -> "Attent
     return AttentionNetwork.from_bytes((workspace.shelf.folder(name) / attended.FILE).read_bytes())
 
 
-def features_version(workspace: Workspace, season: str) -> str:
-    """Fingerprint of everything a season's features rest on: its own rows, all before it, and the code."""
+def features_version(workspace: Workspace, season: str, transactions: "pd.DataFrame | None") -> str:
+    """Fingerprint of everything a season's features rest on: its own rows, all before it, and the code.
+
+    Args:
+        workspace: where everything is.
+        season: label.
+        transactions: of `injuries.raw_transactions`.
+    """
     from statmuse_pipeline.warehouse.read import season_fingerprint
 
     seasons = [label for label in workspace.settings.seasons if label <= season]
@@ -157,7 +158,7 @@ def features_version(workspace: Workspace, season: str) -> str:
         {
             "earlier": earlier_minutes_version(workspace),
             "seasons": {label: season_fingerprint(workspace.engine, label) for label in seasons},
-            "transactions": _transactions_version(workspace, season),
+            "transactions": _transactions_version(transactions, season),
             "code": code_version(
                 "features", "participation_backtest.py", "defs/injuries.py", "warehouse/people.py", *_CHANCES_BY
             ),
@@ -166,12 +167,11 @@ def features_version(workspace: Workspace, season: str) -> str:
     )
 
 
-def _transactions_version(workspace: Workspace, season: str) -> str | None:
+def _transactions_version(transactions: "pd.DataFrame | None", season: str) -> str | None:
     """Content hash of the injury transactions up to the end of a season; None where there are none."""
     from statmuse_pipeline.domain import Season
     from statmuse_pipeline.sources.source import content_hash
 
-    transactions = raw_transactions(workspace)
     if transactions is None:
         return None
     of_day = {day: Season.of_date(day).label for day in transactions["date"].unique()}

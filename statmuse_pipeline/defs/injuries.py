@@ -107,6 +107,28 @@ def with_ids(workspace: Workspace, transactions: pd.DataFrame, player_games: pd.
     return found.assign(season=season)[["player_id", "date", "season", "out", "status"]]
 
 
+def listed_members(
+    workspace: Workspace,
+    transactions: pd.DataFrame | None,
+    player_games: pd.DataFrame,
+    players: pd.DataFrame,
+) -> pd.DataFrame:
+    """`features.roster.roster_features` of those games, with LISTED where there are transactions.
+
+    Args:
+        workspace: where names are looked up.
+        transactions: of `raw_transactions`.
+        player_games: contracts.PLAYER_GAMES.
+        players: contracts.PLAYERS.
+    """
+    from statmuse_pipeline.features.roster import LISTED, listed_statuses, roster_features
+
+    members = roster_features(player_games, players)
+    if transactions is not None:
+        members[LISTED] = listed_statuses(members, with_ids(workspace, transactions, player_games))
+    return members
+
+
 def _reports(known: Any, date: pd.Timestamp, teams: pd.DataFrame) -> pd.DataFrame | None:
     from statmuse_pipeline.warehouse.people import team_ids
 

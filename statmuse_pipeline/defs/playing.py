@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from statmuse_pipeline.defs.injuries import raw_transactions, with_ids
+from statmuse_pipeline.defs.injuries import listed_members, raw_transactions
 from statmuse_pipeline.defs.kept_fits import keeping
 from statmuse_pipeline.defs.resources import Workspace
 from statmuse_pipeline.domain import InformationLevel
@@ -86,14 +86,10 @@ def roster_members(workspace: Workspace, facts: Mapping[str, Any], transactions:
         facts: of the dataset.
         transactions: of `injuries.raw_transactions`.
     """
-    from statmuse_pipeline.features.roster import LISTED as listed
-    from statmuse_pipeline.features.roster import listed_statuses, roster_features
     from statmuse_pipeline.warehouse import read
 
     player_games = read.player_games(workspace.engine, workspace.settings.seasons)
-    members = roster_features(player_games, read.players(workspace.engine))
-    if transactions is not None:
-        members[listed] = listed_statuses(members, with_ids(workspace, transactions, player_games))
+    members = listed_members(workspace, transactions, player_games, read.players(workspace.engine))
     day = members["game_date"].dt.strftime("%Y-%m-%d")
     later = day.ge(facts["validation_from"]).astype("int64") + day.ge(facts["test_from"])
     return members.assign(split=later.map(dict(enumerate(("train", "validation", "test")))).astype("str"))

@@ -14,7 +14,7 @@ import pandas as pd
 from statmuse_pipeline.features.catalog import Columns
 from statmuse_pipeline.features.rolling import FAST, SLOW, History, player_history
 from statmuse_pipeline.features.rotation import MEMBER_DAYS
-from statmuse_pipeline.features.rows import Rows, prepare_rows
+from statmuse_pipeline.features.rows import Rows, first_of, prepare_rows
 
 ROSTER_KEYS = ("season", "game_id", "game_date", "player_id", "team_id", "last_played")
 """`last_played` is the day of the player's last game, NaT for a player without one."""
@@ -168,18 +168,11 @@ def _members(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
 def _keys(rows: Rows, pairs: _Pairs) -> pd.DataFrame:
     """ROSTER_KEYS of the pairs: ids behind the codes."""
     frame = rows.frame
-    game = frame[["season", "game_id", "game_date", "team_id"]].iloc[_first_of(rows.team_game, len(rows.teams))]
+    game = frame[["season", "game_id", "game_date", "team_id"]].iloc[first_of(rows.team_game, len(rows.teams))]
     keys = game.iloc[pairs.team_game].reset_index(drop=True)
-    who = frame["player_id"].iloc[_first_of(rows.player, int(rows.player.max()) + 1)].to_numpy()[pairs.player]
+    who = frame["player_id"].iloc[first_of(rows.player, int(rows.player.max()) + 1)].to_numpy()[pairs.player]
     last = pd.to_datetime(pd.Series(pairs.last_day), unit="D").astype("datetime64[ns]")
     return keys.assign(player_id=who, last_played=last)[list(ROSTER_KEYS)]
-
-
-def _first_of(codes: np.ndarray, count: int) -> np.ndarray:
-    """Position of the first row of each code 0..count - 1."""
-    first = np.zeros(count, dtype=np.int64)
-    first[codes[::-1]] = np.arange(len(codes))[::-1]
-    return first
 
 
 def _absences(rows: Rows, history: History, pairs: _Pairs) -> Columns:
@@ -289,7 +282,7 @@ def _calendar(rows: Rows, pairs: _Pairs) -> Columns:
 def _age(rows: Rows, pairs: _Pairs, players: pd.DataFrame) -> np.ndarray:
     """Years on the day."""
     born = players.set_index("player_id")["birthdate"]
-    ids = rows.frame["player_id"].iloc[_first_of(rows.player, int(rows.player.max()) + 1)]
+    ids = rows.frame["player_id"].iloc[first_of(rows.player, int(rows.player.max()) + 1)]
     days = born.reindex(ids).to_numpy("datetime64[D]")
     known = np.where(np.isnat(days), np.nan, days.astype(np.int64).astype(float))
     return np.asarray((pairs.day - known[pairs.player]) / 365.25)

@@ -13,7 +13,7 @@ import pandas as pd
 from statmuse_pipeline.domain import ROTATION_MINUTES, PipelineError
 from statmuse_pipeline.features.catalog import PREGAME, Columns, Feature
 from statmuse_pipeline.features.rolling import SLOW, History, player_history
-from statmuse_pipeline.features.rows import GROUPS, Rows, prepare_rows
+from statmuse_pipeline.features.rows import GROUPS, Rows, first_of, prepare_rows
 
 MEMBER_DAYS = 30
 """A player who has not played for this many days no longer belongs to his team: its form has forgotten him."""
@@ -92,21 +92,15 @@ def _p_plays(
     if chances is None or chances.empty:
         return last
     told = chances[chances["p_plays"].notna()]
-    game, person = _ids(rows.frame["game_id"], rows.game), _ids(rows.frame["player_id"], rows.player)
-    asked = pd.MultiIndex.from_arrays([game[rows.teams.game[team_game]], person[player]])
+    game = rows.frame["game_id"].iloc[first_of(rows.team_game, len(rows.teams))].to_numpy(object)
+    person = rows.frame["player_id"].iloc[first_of(rows.player, int(rows.player.max()) + 1)].to_numpy(object)
+    asked = pd.MultiIndex.from_arrays([game[team_game], person[player]])
     known = pd.MultiIndex.from_arrays([told["game_id"].to_numpy(object), told["player_id"].to_numpy(object)])
     if known.has_duplicates:
         game_id, player_id = known[known.duplicated()][0]
         raise PipelineError(f"How likely player {player_id} in game {game_id} is to play is told twice.")
     found = pd.Series(told["p_plays"].to_numpy(np.float64), index=known).reindex(asked).to_numpy()
     return np.where(np.isnan(found), last, found)
-
-
-def _ids(ids: pd.Series, codes: np.ndarray) -> np.ndarray:
-    """The id behind each code 0, 1, ..."""
-    found = np.empty(int(codes.max()) + 1, dtype=object)
-    found[codes] = ids.to_numpy(object)
-    return found
 
 
 def usual_stats(rows: Rows, history: History) -> Columns:

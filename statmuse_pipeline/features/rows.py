@@ -73,6 +73,13 @@ class Rows:
         return {name: self.frame[name].to_numpy(np.float64) for name in (*BOX_COLUMNS, "pra")}
 
 
+def first_of(codes: np.ndarray, count: int) -> np.ndarray:
+    """Position of the first row of each code 0..count - 1."""
+    first = np.zeros(count, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
+    return first
+
+
 def prepare_rows(player_games: pd.DataFrame, players: pd.DataFrame, upcoming: pd.DataFrame | None) -> Rows:
     """Codes of all player-games, those played and those to be played.
 

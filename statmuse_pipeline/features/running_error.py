@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +86,7 @@ def _by_day(expected: Floats, played: Floats, day: Floats) -> Iterator[tuple[int
     near = np.column_stack([np.interp(expected, KNOTS, own) for own in np.eye(len(KNOTS))])
     squares, products, last = np.zeros((len(KNOTS), len(KNOTS))), np.zeros(len(KNOTS)), None
     days, starts = np.unique(day, return_index=True)
-    for today, begin, end in zip(days, starts, [*starts[1:], len(day)], strict=False):
+    for today, (begin, end) in zip(days, pairwise([*starts[: len(days)], len(day)]), strict=True):
         rows = slice(begin, end)
         kept = 1.0 if last is None else 0.5 ** ((today - last) / HALF_LIFE_DAYS)
         squares = kept * squares + near[rows].T @ near[rows]

@@ -74,9 +74,9 @@ _LAST_GAMES = 8
 """Of a season, in which regulars of all teams rest, and whoever does play makes more than usual.
 
 At tip-off it is known who rests. Before the day, since it is told who is likely to play, little is left of it: in the
-Aprils of 2022 to 2024 PRA are forecast .57 and .98 too low and .13 too high without this, .51 and .71 too low and .54
-too high with it, and the RMSE of all stats is .01% lower in each of 2022-23, 2023-24 and those Aprils, .01% higher on
-validation. The last 5 or 16 games are no better."""
+Aprils of 2022 to 2024 PRA are forecast .76 and 1.23 too low and .03 too high without this, .57 and .87 too low and .48
+too high with it, and the RMSE of all stats is .04% lower in those Aprils, .01% in 2022-23, the same in 2023-24 and .01%
+higher on validation. Before there were chances, the last 5 or 16 games were no better."""
 
 
 class FeatureView:

@@ -124,7 +124,7 @@ def test_a_stat_measured_alone_gives_its_rows_again(rows, table):
 def choice_of_a_table(monkeypatch) -> Choice:
     """The only choice: another table, of which a column is blank."""
     choice = Choice(
-        "absences", "no context", "a table without ages", prepare=lambda table, seed: table, table="ageless", slow=False
+        "absences", "no ages", "a table without ages", prepare=lambda table, seed: table, table="ageless", slow=False
     )
     monkeypatch.setattr("statmuse_pipeline.ablations.study.CHOICES", (choice,))
     return choice
