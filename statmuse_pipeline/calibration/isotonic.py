@@ -25,6 +25,9 @@ SIGMAS = 2.0
 """Standard errors that a gain must exceed. Of 48 decisions on the first part of the validation days, those kept at less
 than one raised the Brier score on the rest, every one."""
 
+_LEAST = 1e-100
+"""Knots nearer to 0 are left out: slopes between such numbers overflow."""
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -69,7 +72,7 @@ class IsotonicCalibrator:
             )
         pulled = (weight * mean + PULL * x) / (weight + PULL)
         fitted = _isotonic(pulled, weight + PULL)
-        inside = (x > 0) & (x < 1)
+        inside = (x > _LEAST) & (x < 1)
         return cls(np.r_[0.0, x[inside], 1.0], np.r_[0.0, fitted[inside], 1.0])
 
     def __call__(self, p: npt.ArrayLike) -> Floats:

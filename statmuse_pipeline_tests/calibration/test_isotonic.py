@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statmuse_pipeline.calibration.isotonic import CollapsedCalibrator, IsotonicCalibrator, choose_calibrator
@@ -28,6 +28,7 @@ def league(bias: float, rows: int = 6000, seed: int = 0) -> tuple[np.ndarray, np
     st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=200),
     st.lists(st.floats(0, 1), min_size=2, max_size=20),
 )
+@example([(0.0, False), (2.2250738585e-313, True)], [0.0, 5e-324, 1.0])
 def test_the_map_is_monotone_stays_within_bounds_and_keeps_zero_and_one(pairs, asked):
     p, y = np.array([pair[0] for pair in pairs]), np.array([float(pair[1]) for pair in pairs])
     try:
