@@ -19,8 +19,8 @@ from statmuse_pipeline.standardizer import Standardizer
 MODEL_COLUMNS = ("prior", *FAMILIES, *ENSEMBLES, "served")
 """Columns of `PlayerModel.means`: the prior, each member by itself, the ensembles, and what is served.
 
-The prior votes in the ensembles too: they stand at prior + strength * (combined members - prior), with a strength for
-each stat that is the same for all players (`train.DEFAULT_STRENGTHS`).
+The prior votes in the ensembles too: they stand at prior + strength * (combined members - prior), with one strength for
+all players and stats (`train.STRENGTH`).
 """
 
 _FORMAT = 2

@@ -43,26 +43,17 @@ Made = TypeVar("Made")
 _STATS = tuple(Stat)
 
 
-DEFAULT_STRENGTHS: Mapping[Stat, float] = {
-    Stat.PTS: 0.1,
-    Stat.REB: 0.05,
-    Stat.AST: 0.0,
-    Stat.FG3M: 0.0,
-    Stat.STL: 0.25,
-    Stat.BLK: 0.0,
-    Stat.TOV: 0.3,
-    Stat.PRA: 0.2,
-}
+STRENGTH = 0.05
 """How much of a player's members counts in the ensembles, the rest being the prior's vote; also the largest shrinkage
-that may be served. At these voting gained two standard errors or more on games before 2025, by members refitted every
-month or two on the games before (walk-forward, October 2023 on): squared error of PTS -.021%, REB -.011%, STL -.06%,
-TOV -.10%, PRA -.043%. At 1 every stat loses, by .06 to .5%.
+that may be served.
 
-That was with the prior of then. With one that knows company and earlier seasons there is less to find: in the same way
-PTS -.027% (2.6 standard errors), AST -.026% at .1 (2.4), TOV -.067 (2.1), PRA -.056 (2.5), REB -.006 (1.2), STL -.016
-(1.3); when members serve a third of a year AST -.029% at .1 (2.6), TOV -.033 at .15 (2.2), PRA -.015 at .05 (2.6), and
-the rest nothing sure. Two such sets moved the RMSE ratios of PTS, REB, AST, FG3M and PRA on test by 0.0001, so
-these stay.
+Measured by voting on the games from October 2023 to the test split, with members that learned from the games before
+(walk-forward), fitted anew every six weeks as live ones are, or serving a third of a year as those that are judged do.
+At .05 the squared error of every stat falls, by .005 to .02% in the one way and by .000 to .02% in the other, together
+by .011% (3.3 standard errors over days) and .013% (3.1). At .1 it falls by .016% (2.4) and .017% (2.2), but that of
+blocks rises; at .2 next to nothing is left, and at .5 every stat loses, by .01 to .4%. Strengths of each stat's own, as
+chosen on an older prior (.3 for turnovers, .25 for steals, .2 for PRA, none for assists, threes and blocks), gain .010
+and .011% and make PRA worse in the second way.
 """
 
 
@@ -79,7 +70,7 @@ class TrainConfig:
         minimum_validation_games: with fewer, nothing can be shown to beat the prior, which is then served.
         stats: which to fit; the others are served by the prior.
         shrinkage: grid of lambda in served = prior + lambda * (ensemble - prior).
-        strengths: of each stat's ensembles, for all players; also the largest lambda.
+        strength: of the ensembles of all players and stats; also the largest lambda.
     """
 
     seed: int = 20211019
@@ -90,7 +81,7 @@ class TrainConfig:
     minimum_validation_games: int = 10
     stats: tuple[Stat, ...] = _STATS
     shrinkage: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2, 0.3)
-    strengths: Mapping[Stat, float] = field(default_factory=lambda: dict(DEFAULT_STRENGTHS))
+    strength: float = STRENGTH
 
     def __post_init__(self) -> None:
         if set(self.params) != set(FAMILIES):
@@ -101,8 +92,8 @@ class TrainConfig:
             raise PipelineError(f"The shrinkage grid must lie in [0, 1] and hold 0, the prior; got {self.shrinkage}.")
         if self.folds < 1 or self.minimum_train_games < 20:
             raise PipelineError("Training needs at least 1 fold and 20 games in train.")
-        if set(self.strengths) != set(Stat) or not all(0 <= value <= 1 for value in self.strengths.values()):
-            raise PipelineError("Training needs a strength in [0, 1] for the ensembles of every stat.")
+        if not 0 <= self.strength <= 1:
+            raise PipelineError(f"The strength of the ensembles must lie in [0, 1]; got {self.strength}.")
 
     def with_params(self, family: str, params: Mapping[str, float]) -> TrainConfig:
         """A copy with some parameters of one family replaced."""
@@ -237,8 +228,8 @@ def _fit_stat(
     evidence = _evidence(data, data.validation, position, members, weights)
     games = len(evidence.actual)
     grid = config.shrinkage if games >= config.minimum_validation_games else (0.0,)
-    served = choose_served(evidence, _evidence(data, earlier, position, blocks, weights), grid, config.strengths[stat])
-    model = StatModel(stat, scaler, boosted, linear, weights, config.strengths[stat], served, {})
+    served = choose_served(evidence, _evidence(data, earlier, position, blocks, weights), grid, config.strength)
+    model = StatModel(stat, scaler, boosted, linear, weights, config.strength, served, {})
     errors = _errors(model.means_from(members, evidence.prior), evidence.actual)
     return replace(model, metrics={"train_games": data.train.stop, **errors})
 
@@ -246,7 +237,7 @@ def _fit_stat(
 def refit_player(model: PlayerModel, rows: pd.DataFrame, config: TrainConfig) -> PlayerModel:
     """The same choices with members that learned from train and validation: what forecasts the games after both.
 
-    Stacking weights, strengths, the served ensembles and the metrics stay those of `train_player`, for nothing is left
+    Stacking weights, strength, the served ensembles and the metrics stay those of `train_player`, for nothing is left
     to judge new ones by. Members that are a year old harm: see `residuals.SETTLING_GAMES`.
 
     Args:

@@ -20,7 +20,7 @@ from statmuse_pipeline.modeling.train import TrainConfig, Trained, refit_player,
 from statmuse_pipeline_tests.modeling.player_rows import rows_of, simulated_rows
 
 CONFIG = TrainConfig(seed=3)
-BOLD = TrainConfig(seed=3, shrinkage=(0.0, 0.2, 0.5), strengths=dict.fromkeys(Stat, 0.5))
+BOLD = TrainConfig(seed=3, shrinkage=(0.0, 0.2, 0.5), strength=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_signal_that_the_prior_misses_is_learned_and_helps_on_games_after_vali
     for stat in (Stat.PTS, Stat.REB, Stat.PRA):
         means = bold.means(after, stat, after[f"prior_{stat.column}"].to_numpy())
         assert bold.stats[stat].served.shrinkage == 0.5
-        assert telling_model.stats[stat].served.shrinkage == CONFIG.strengths[stat]
+        assert telling_model.stats[stat].served.shrinkage == CONFIG.strength
         assert rmse(means["served"], after[stat.column]) < 0.98 * rmse(means["prior"], after[stat.column])
 
 
@@ -79,7 +79,7 @@ def test_what_is_served_is_the_prior_plus_the_shrunken_ensemble(
     means = telling_model.means(after, Stat.PRA, pregame)
     assert tuple(means.columns) == MODEL_COLUMNS
     assert means.index.equals(after.index)
-    served, strength = telling_model.stats[Stat.PRA].served, CONFIG.strengths[Stat.PRA]
+    served, strength = telling_model.stats[Stat.PRA].served, CONFIG.strength
     expected = pregame + served.shrinkage / strength * (means[served.ensemble] - pregame)
     np.testing.assert_allclose(means["served"], expected, atol=1e-9)
     vote = means[list(FAMILIES)].mean(axis=1)
@@ -274,7 +274,7 @@ def test_every_stat_and_kind_has_a_record_for_the_registry(telling_model: Player
     [
         ({"params": {"xgboost": {}}}, "exactly random_forest, xgboost, elastic_net"),
         ({"shrinkage": (0.1, 0.2)}, "hold 0"),
-        ({"strengths": {Stat.PTS: 0.5}}, "every stat"),
+        ({"strength": 1.5}, "strength of the ensembles"),
         ({"folds": 0}, "at least 1 fold"),
     ],
 )
