@@ -19,8 +19,8 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 run: $(VENV)/.installed ## The main job: game logs to report (settings from the environment)
 	$(BIN)/statmuse run
 
-test: $(VENV)/.installed ## The whole test suite; three processes, since many tests wait
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.installed ## The whole test suite; three processes of one thread each, since many tests wait
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 dev: $(VENV)/.installed ## Dagster UI and daemon on http://localhost:3000
 	$(BIN)/statmuse dev
