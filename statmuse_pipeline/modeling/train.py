@@ -47,8 +47,9 @@ STRENGTH = 0.05
 """How much of a player's members counts in the ensembles, the rest being the prior's vote; also the largest shrinkage
 that may be served.
 
-Measured by voting on the games from October 2023 to the test split, with members that learned from the games before
-(walk-forward), fitted anew every six weeks as live ones are, or serving a third of a year as those that are judged do.
+Measured by voting on games before the test split, with members that learned from the games before them: from October
+2023 on fitted anew every six weeks, about as live ones are, and from December 2023 on serving for a third of a year, as
+those that are judged do.
 At .05 the squared error of every stat falls, by .005 to .02% in the one way and by .000 to .02% in the other, together
 by .011% (3.3 standard errors over days) and .013% (3.1). At .1 it falls by .016% (2.4) and .017% (2.2), but that of
 blocks rises; at .2 next to nothing is left, and at .5 every stat loses, by .01 to .4%. Strengths of each stat's own, as
