@@ -51,10 +51,10 @@ Measured by voting on games before the test split, with members that learned fro
 2023 on fitted anew every six weeks, about as live ones are, and from December 2023 on serving for a third of a year, as
 those that are judged do.
 At .05 the squared error of every stat falls, by .005 to .02% in the one way and by .000 to .02% in the other, together
-by .011% (3.3 standard errors over days) and .013% (3.1). At .1 it falls by .016% (2.4) and .017% (2.2), but that of
-blocks rises; at .2 next to nothing is left, and at .5 every stat loses, by .01 to .4%. Strengths of each stat's own, as
-chosen on an older prior (.3 for turnovers, .25 for steals, .2 for PRA, none for assists, threes and blocks), gain .010
-and .011% and make PRA worse in the second way.
+by .011% (3.3 standard errors over days) and .013% (3.1). At .1 it falls by .016% (2.4) and .017% (2.2), but in
+the second way that of blocks rises; at .2 next to nothing is left, and at .5 every stat loses, by .01 to .4%. Strengths
+of each stat's own, as chosen on an older prior (.3 for turnovers, .25 for steals, .2 for PRA, .1 for points, .05 for
+rebounds, none for assists, threes and blocks), gain .010 and .011% and make PRA worse in the second way.
 """
 
 
